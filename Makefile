@@ -1,0 +1,43 @@
+# The commands of Schakel; `make help` lists them. Only Python 3.11 or newer and make are presupposed.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help install demo test check format lint types layers wheel lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP) ## the environment .venv, from the hash-locked list
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install ## referrals go from door to door, on this machine, in under half a minute
+	$(BIN)/schakel demo
+
+test: install ## every test
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+check: install format lint types layers test ## everything that must hold before a commit
+
+format: install ## the code is formatted
+	$(BIN)/ruff format --check .
+
+lint: install ## the code is clean
+	$(BIN)/ruff check .
+
+types: install ## the types are whole, strictly
+	$(BIN)/mypy
+
+layers: install ## imports go one way only
+	$(BIN)/lint-imports
+
+lock: ## makes the lock files anew (needs uv)
+	.ci/lock
+
+clean: ## removes what the commands made
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The one place that speaks to the JSONata engine: compile once, evaluate within limits, tell what is read.
+
+`jlens` is pinned exactly. An error keeps the engine's code and position and drops its value: that can be a person's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import jlens
+
+from schakel.errors import SchakelError
+
+ENGINE: Final = f"jlens/{jlens.__version__}"
+LIMITS: Final[dict[str, Any]] = {
+    "timeout": 0.25,  # seconds
+    "max_depth": 200,
+    "max_steps": 200_000,
+    "max_string_length": 262_144,  # bytes
+    "max_array_length": 10_000,
+    "max_result_size": 1_048_576,  # bytes of JSON
+}
+HostFunctions = Mapping[str, Callable[..., Any]]
+
+
+class JsonataError(SchakelError):
+    """An expression failed. `code` is JSONata's, `position` a character offset; the offending value is not kept."""
+
+    def __init__(self, code: str, position: int | None) -> None:
+        super().__init__(f"{code} at {position}" if position is not None else code)
+        self.code = code
+        self.position = position
+
+
+class Expression:
+    """A compiled expression. Safe to share between threads."""
+
+    __slots__ = ("_compiled", "_functions", "source")
+
+    def __init__(self, source: str, functions: HostFunctions | None = None) -> None:
+        """Raises JsonataError on a syntax error and on `$eval` (a mapping is not to run what a message says)."""
+        self.source = source
+        self._functions = dict(functions or {})
+        try:
+            self._compiled = jlens.Expression(source)
+        except jlens.JlensError as error:
+            raise JsonataError(error.code, error.position) from None
+        if self._compiled.reads(self._functions).get("everyBinding"):
+            raise JsonataError("eval-refused", None)
+
+    def reads(self) -> dict[str, Any]:
+        """The static read-set of the input: `True` for a whole value, a dict of fields otherwise; {} for nothing."""
+        read = self._compiled.reads(self._functions).get("input", {})
+        return {"": True} if read is True else dict(read)
+
+    def reads_binding(self, name: str) -> Any:
+        """What is read of the binding `$name`: None, True or a dict of fields."""
+        return self._compiled.reads(self._functions)["bindings"].get(name)
+
+    def evaluate(self, document: Any, bindings: Mapping[str, Any] | None = None, *, now: datetime | None = None) -> Any:
+        """The value, or None when undefined or null. `now` pins the clock. Raises JsonataError; an exception of a
+        host function passes through."""
+        try:
+            return self._compiled.evaluate(document, {**self._functions, **(bindings or {})}, now=now, seed=0, **LIMITS)
+        except jlens.JlensError as error:
+            raise JsonataError(error.code, error.position) from None
+
+    def test(self, document: Any, bindings: Mapping[str, Any] | None = None, *, now: datetime | None = None) -> bool:
+        """Strictly boolean: anything but true or false raises JsonataError("not-boolean")."""
+        value = self.evaluate(document, bindings, now=now)
+        if value is True or value is False:
+            return bool(value)
+        raise JsonataError("not-boolean", None)
