@@ -11,7 +11,7 @@
     │   ├── Unauthenticated      401  we do not know who asks
     │   ├── Forbidden            403  we know who asks, and he may not
     │   ├── NotFound             404  nothing of that name that the asker may know of
-    │   ├── Conflict             409  the same message reference with other content, or a move the table of states does not hold
+    │   ├── Conflict             409  the same reference with other content, or a move the table of states lacks
     │   ├── Throttled            429  too much at once; come back
     │   └── Unacceptable         503  the store cannot promise durability now; 507 when the disk is full
     ├── Unmappable               park: accepted, kept, a person decides
@@ -153,7 +153,7 @@ class Unmappable(SchakelError):
 
 
 class TemporaryFailure(SchakelError):
-    """The other side did not take it, this time: retry by schedule. `reason` is a machine name, `retry_after` seconds."""
+    """The other side did not take it this time: retry by schedule. `reason`: machine name, `retry_after`: seconds."""
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
         super().__init__(reason)

@@ -155,7 +155,7 @@ _PARTIAL = {Precision.DAY: "%Y-%m-%d", Precision.MONTH: "%Y-%m", Precision.YEAR:
 
 
 class PartialDate(Frozen):
-    """A date whose day, month or year may be unknown: 1985-03-12, 1985-03, 1985 or nothing (StUF JJJJMM00, JJJJ0000)."""
+    """A date whose day, month or year may be unknown: 1985-03-12, 1985-03, 1985 or nothing (StUF JJJJMM00)."""
 
     value: Annotated[str, Sensitivity.IDENTITY] | None = None
     precision: Precision
@@ -268,12 +268,10 @@ class Member(Frozen):
 
 
 class RestrainingOrder(Frozen):
-    """Tijdelijk huisverbod: ten days, at most twenty-eight from imposition, no weekend shift (Wth artt. 2(1), 9(1), 13)."""
+    """Tijdelijk huisverbod: ten days, at most 28 from imposition, never shifted (Wth artt. 2(1), 9(1), 13)."""
 
     status: OrderStatus
-    number: Reference | None = (
-        None  # a referral can precede the number: an order may be given orally first (Wth art. 2(7))
-    )
+    number: Reference | None = None  # a referral can precede the number: given orally first (Wth art. 2)
     form: Literal["oral", "written"] | None = None
     imposed_at: AwareDatetime | None = None
     ends_at: AwareDatetime | None = None
