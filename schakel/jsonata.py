@@ -56,6 +56,10 @@ class Expression:
         read = self._compiled.reads(self._functions).get("input", {})
         return {"": True} if read is True else dict(read)
 
+    def names(self) -> frozenset[str]:
+        """The variables and host functions (`$name`) that it takes from outside."""
+        return frozenset(self._compiled.reads(self._functions)["bindings"])
+
     def reads_binding(self, name: str) -> Any:
         """What is read of the binding `$name`: None, True or a dict of fields."""
         return self._compiled.reads(self._functions)["bindings"].get(name)

@@ -3,12 +3,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from schakel.errors import Finding, Refusal
+from schakel.records import (
+    Accepted,
+    AlarmRow,
+    AnswerArrival,
+    AnswerDecision,
+    AnswerOutcome,
+    Arrival,
+    AuditEntry,
+    Bell,
+    CaseRecord,
+    Claimed,
+    Decision,
+    DeliveryOutcome,
+    DueRequest,
+    Facts,
+    Health,
+    KeyRow,
+    MailboxEntry,
+    NewAlarm,
+    NewDelivery,
+    ParkedFacts,
+    ParkedRow,
+    Rendered,
+    RequestFacts,
+    SealPlace,
+    SecretRow,
+    StatusRecord,
+)
 
 # -- formats: from a source's bytes to a plain document, and back ------------------------------------------------------
 
@@ -80,3 +108,220 @@ class Format(Protocol):
 
     def refused(self, refusal: Refusal, body: bytes, *, now: datetime, hub_oin: str, accept: str) -> Reply | None:
         """The refusal in this format's own words, or None: the caller answers with problem+json."""
+
+
+# -- channels, alarms, broker, clock -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One delivery as a channel sends it; the same delivery id always carries the same bytes."""
+
+    delivery_id: str  # webhook-id
+    recipient: str
+    number: int  # the recipient's gap-free number
+    url: str | None
+    mode: str  # "full" or "thin"
+    media_type: str
+    content: bytes  # the rendered view
+    digest: bytes  # SHA-256 of content
+    event_type: str  # reverse-DNS, ends in .v1
+    rendered_at: datetime
+    secrets: tuple[SigningSecret, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SigningSecret:
+    kind: str  # "v1" (HMAC-SHA256) or "v1a" (ed25519 private key, 32 bytes)
+    value: bytes
+
+
+class Channel(Protocol):
+    """Hands a parcel to a recipient, at least once, in any order."""
+
+    name: str
+
+    async def send(self, parcel: Parcel, *, now: datetime) -> str:
+        """`delivered` (the recipient has the content) or `notified` (it knows something is there).
+
+        Raises TemporaryFailure (no answer, 3xx, 4xx, 5xx, 429 with retry_after) or RecipientGone (410). Never follows
+        a redirect, never uses a proxy from the environment, reads a bounded answer."""
+
+    async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmNotice:
+    """What a human is told; holds no person data."""
+
+    id: str
+    owner: str
+    cause: str
+    subject: str  # an opaque id: parked id, delivery id, request id, partner id
+    count: int
+    step: int
+    nl: str
+    en: str
+    raised_at: datetime
+
+
+class AlarmSender(Protocol):
+    """Reaches a human by one way; raises TemporaryFailure when it did not."""
+
+    name: str
+
+    async def send(self, notice: AlarmNotice, *, to: str) -> None: ...
+
+
+class Broker(Protocol):
+    """Rings for deliveries that are due. May lose or repeat a bell: the sweep finds what it missed."""
+
+    async def ring(self, bells: Sequence[Bell]) -> None:
+        """Never raises for an absent broker: the store is the truth, the sweep delivers."""
+
+    async def listen(self, limit: int, wait: float) -> Sequence[Bell]:
+        """Waits up to `wait` seconds for at least one bell; () when none came."""
+
+    async def aclose(self) -> None: ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware, UTC."""
+
+
+# -- vault -------------------------------------------------------------------------------------------------------------
+
+
+class Vault(Protocol):
+    """Seals (zstd, then AES-256-GCM bound to its place) and blinds (keyed hash). Thread-safe, no I/O after start."""
+
+    def new_key(self, owner: str) -> bytes:
+        """A new data key for `owner` (a case or raw referral id), wrapped by the master key."""
+
+    def seal(self, wrapped_key: bytes, plain: bytes, *, owner: str, place: SealPlace) -> bytes: ...
+
+    def open(self, wrapped_key: bytes, sealed: bytes, *, owner: str, place: SealPlace) -> bytes:
+        """Raises Tampered."""
+
+    def blind(self, kind: str, *parts: str) -> bytes:
+        """A keyed hash (32 bytes) of an identifier; `kind` separates uses."""
+
+    def reference(self, kind: str, row: str) -> str:
+        """26 base32 characters for the outside world (answer and case references)."""
+
+
+# -- store: the four sockets -------------------------------------------------------------------------------------------
+
+Decide = Callable[[Arrival, Facts], Decision]
+DecideAnswer = Callable[[AnswerArrival, "RequestFacts | None"], AnswerDecision]
+DecideParked = Callable[[ParkedFacts], Decision]
+
+
+class IntakeStore(Protocol):
+    async def accept_many(self, arrivals: Sequence[Arrival], decide: Decide) -> list[Accepted | Refusal]:
+        """One transaction for all that wait; one outcome per arrival, in order; one's violation never touches another.
+
+        Known (source, message reference) with an equal digest → the first answer again; with another → Conflict
+        (and an alarm). Else `decide` is called inside the transaction, with the open cases that share a key and with
+        earlier arrivals of the batch visible. Returns after COMMIT. Raises Unacceptable (503; 507 disk full)
+        for the whole batch when durability cannot be promised."""
+
+
+class DeliveryStore(Protocol):
+    async def claim(self, *, now: datetime, limit: int, only: Sequence[str] | None = None) -> list[Claimed]:
+        """Heads of free lanes that are due (`only`: among these delivery ids), each with a lease of 15 s. An expired
+        lease counts as a crash and is claimed alone; the third crash parks. Open breakers yield one probe."""
+
+    async def keep_rendered(self, rendered: Sequence[tuple[Claimed, Rendered]]) -> None:
+        """Before the first send. Raises LeaseLost when a token no longer holds."""
+
+    async def renew(self, leases: Sequence[tuple[str, str]], *, now: datetime) -> list[bool]:
+        """(delivery id, token) → still held, lease moved to now + 15 s."""
+
+    async def finish(self, outcomes: Sequence[DeliveryOutcome], *, now: datetime) -> list[bool]:
+        """Writes each outcome whose token still holds its lane and frees the lane; False: lost to another worker or
+        finished by the recipient meanwhile. 2xx closes the recipient's breaker."""
+
+    async def mailbox(self, partner: str, *, after: int, limit: int) -> list[MailboxEntry]:
+        """By number, tombstones included. Only what is this partner's."""
+
+    async def mailbox_item(self, partner: str, number: int) -> Claimed | None:
+        """For rendering or reading; holds no lease (token is empty). None: not this partner's, or a tombstone."""
+
+    async def receive(self, partner: str, number: int, *, now: datetime, how: str) -> str | None:
+        """The recipient has it (`fetch` or `receipt`): the delivery's state afterwards; repeating is harmless."""
+
+    async def supersede(self, delivery_id: str, replacement: NewDelivery, *, now: datetime) -> bool:
+        """A mailbox read found the stored bytes too open: replace by a stricter delivery."""
+
+
+class LedgerStore(Protocol):
+    async def answer_many(self, answers: Sequence[AnswerArrival], decide: DecideAnswer) -> list[AnswerOutcome]:
+        """One transaction; an answer implies receipt of the delivery."""
+
+    async def case(self, partner: str, reference: str) -> CaseRecord | None:
+        """By the partner's own reference. None: absent or not this partner's."""
+
+    async def case_by_id(self, case_id: str) -> CaseRecord | None:
+        """For operators; also takes any partner's reference."""
+
+    async def status(self, partner: str, message_id: str) -> StatusRecord | None:
+        """None: absent or not sent by this partner. `partner` empty: for operators."""
+
+    async def due_requests(self, *, now: datetime, limit: int) -> list[DueRequest]: ...
+
+    async def remind(self, reminders: Sequence[tuple[DueRequest, NewAlarm, datetime]], *, now: datetime) -> None:
+        """Raises each alarm and notes when the next reminder is due."""
+
+    async def decide_suggestion(
+        self, case_id: str, other_case_id: str, *, join: bool, by: str, reason: str, now: datetime
+    ) -> bool:
+        """Join (the younger case's messages go on under the older) or keep apart; audited."""
+
+
+class AdminStore(Protocol):
+    async def parked(self, *, parked_id: str | None = None, settled: bool = False) -> list[ParkedRow]: ...
+
+    async def settle_parked(
+        self, parked_id: str, event: str, decide: DecideParked | None, *, by: str, reason: str, now: datetime
+    ) -> Accepted | None:
+        """release, retry or drop, by a named person with a reason; one transaction, audited. None: not open.
+
+        A `retry` whose decision parks again leaves the parked row open with the new findings."""
+
+    async def raise_alarms(self, alarms: Sequence[NewAlarm], *, now: datetime) -> None: ...
+
+    async def due_alarms(self, *, now: datetime, limit: int) -> list[AlarmRow]:
+        """Not acknowledged and due; parked rows and late deliveries whose alarm time has come raise theirs first."""
+
+    async def alarm_outcomes(self, outcomes: Sequence[tuple[str, bool, datetime]], *, now: datetime) -> None:
+        """(alarm id, reached a human, when to try or ring again)."""
+
+    async def alarms(self) -> list[AlarmRow]: ...
+
+    async def acknowledge(self, alarm_id: str, *, by: str, now: datetime) -> bool: ...
+
+    async def add_key(self, key: KeyRow) -> None:
+        """At most two valid at once per partner; a third raises Conflict."""
+
+    async def keys(self, *, now: datetime) -> list[KeyRow]: ...
+
+    async def revoke_key(self, key_id: str, *, now: datetime) -> bool: ...
+
+    async def add_secret(self, secret: SecretRow) -> None: ...
+
+    async def secrets(self, partner: str, *, now: datetime) -> list[SecretRow]: ...
+
+    async def audit(self, entries: Sequence[AuditEntry]) -> None: ...
+
+    async def link_audit(self, *, now: datetime, limit: int) -> int:
+        """Links unlinked audit rows into the hash chain; the number linked."""
+
+    async def health(self) -> Health: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Store(IntakeStore, DeliveryStore, LedgerStore, AdminStore, Protocol):
+    """All four, as one engine gives them."""

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a region is: partners, routes, disclosure, deadlines, retention, municipalities — frozen values read from YAML.
+
+`load_region` (schakel/region_files.py) reads the folder `regions/<name>/`, lays overlays over it and refuses what does
+not fit, naming file, place and rule.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schakel.message import Code, Frozen, MunicipalityCode
+
+PartnerId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
+Oin = Annotated[str, Field(pattern=r"^[0-9]{20}$")]
+RecipientRole = Literal["lead", "duo", "process-director", "case-director", "partner", "source"]
+LEADING: frozenset[str] = frozenset({"lead", "process-director"})
+DUO: frozenset[str] = frozenset({"duo", "case-director"})
+Serves = Literal["household", "victim", "removed", "children", "unknown"]
+
+
+class Sentence(Frozen):
+    """A text for people, Dutch first."""
+
+    nl: str
+    en: str
+
+
+class Sending(Frozen):
+    """How a partner hands messages in."""
+
+    formats: tuple[Code, ...]
+    forwards_for: tuple[Oin, ...] = ()  # OINs whose messages this partner may hand on
+
+
+class Receiving(Frozen):
+    """How a partner is reached: push to a webhook (full content or thin), or leave in its mailbox."""
+
+    channel: Literal["webhook", "mailbox"] = "mailbox"
+    mode: Literal["full", "thin"] = "full"
+    representation: Code = "case-json"
+    url: str | None = None  # https, or http on loopback
+
+
+class Partner(Frozen):
+    id: PartnerId
+    name: str
+    kind: Literal["source", "icm-team", "local-team", "zvhh", "partner"]
+    oins: tuple[Oin, ...] = ()
+    municipalities: tuple[MunicipalityCode, ...] = ()  # a local team's own
+    serves: Serves = "unknown"  # unknown whom it serves: nobody's whereabouts
+    sends: Sending | None = None
+    receives: Receiving | None = None
+    mail: str | None = None  # where alarms about it go
+
+
+class Target(Frozen):
+    """A recipient of a route: a partner by id, or the local team of the municipality."""
+
+    partner: PartnerId | Literal["local-team"]
+    role: RecipientRole
+
+
+class Parking(Frozen):
+    cause: Code
+    owner: Code  # who decides: "coordinator", or "lead"
+    suggests: tuple[Target, ...] = ()
+
+
+class Route(Frozen):
+    """The first route whose condition holds decides. `when` is JSONata, strictly boolean, over the routing facts."""
+
+    id: Code
+    when: str
+    to: tuple[Target, ...] = ()
+    park: Parking | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None  # exclusive
+    why: Sentence
+    source: str | None = None  # S1–S5, a law, or "our default"
+
+
+class RemarkRule(Frozen):
+    id: Code
+    when: str
+    text: Sentence
+    source: str | None = None
+
+
+class Routing(Frozen):
+    routes: tuple[Route, ...]
+    remarks: tuple[RemarkRule, ...] = ()
+
+
+class RoleDisclosure(Frozen):
+    """What a role may see: field paths (camelCase; a path includes all below it), and secret addresses."""
+
+    role: RecipientRole
+    programmes: tuple[Code, ...]
+    fields: tuple[str, ...]
+    secret_addresses: bool = False
+    reporter: bool = False  # may see a masked reporter
+    source: str | None = None
+
+
+class Disclosure(Frozen):
+    withheld: Sentence  # stands in the place of a text that cannot be shown
+    roles: tuple[RoleDisclosure, ...]
+    matrix: tuple[RecipientRole, ...]  # who sees all requests and answers of the case
+
+
+class Deadline(Frozen):
+    """Within how long a role answers; the first that fits counts."""
+
+    role: RecipientRole
+    programmes: tuple[Code, ...] = ()  # empty: all
+    urgencies: tuple[Code, ...] = ()
+    within: timedelta
+    remind_every: timedelta
+    source: str
+
+
+class Deadlines(Frozen):
+    answers: tuple[Deadline, ...]
+    parked_alarm_every: timedelta
+    crisis_delivery_alarm_after: timedelta  # a crisis referral not delivered by then alarms a human
+    delivery_alarm_after: timedelta
+    mailbox_alarm_after: timedelta
+    retry: tuple[timedelta, ...]  # a list a person can read; jitter is added
+    probe_every: timedelta  # after the list: slow probe, and a human is told
+    alarm_retry: tuple[timedelta, ...]
+
+
+class Retention(Frozen):
+    raw: timedelta
+    rendered: timedelta
+    content_after_close: timedelta
+    ledger: timedelta
+    audit: timedelta
+
+
+class Place(Frozen):
+    """A place name in a municipality; `postcodes` are four-digit prefixes. `elsewhere`: the name exists outside too."""
+
+    name: str
+    postcodes: tuple[str, ...] = ()
+    elsewhere: bool = False
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+
+class MunicipalityEntry(Frozen):
+    code: MunicipalityCode
+    name: str
+    aliases: tuple[str, ...] = ()
+    places: tuple[Place, ...]
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+
+class Municipalities(Frozen):
+    version: str
+    source: str
+    entries: tuple[MunicipalityEntry, ...]
+
+
+class AlarmRoute(Frozen):
+    """Who is told: mail addresses and pager webhooks (names of settings hold the secrets)."""
+
+    owner: Code
+    mail: tuple[str, ...] = ()
+    webhooks: tuple[str, ...] = ()
+
+
+class Region(Frozen):
+    id: Code
+    name: str
+    version: str
+    hub_oin: Oin
+    hub_name: str
+    contact: str
+    alarms: tuple[AlarmRoute, ...]
+    causes: dict[str, Sentence]  # ParkCause → what a person can do about it
+    partners: tuple[Partner, ...]
+    routing: Routing
+    disclosure: Disclosure
+    deadlines: Deadlines
+    retention: Retention
+    municipalities: Municipalities
+
+    def partner(self, partner_id: str) -> Partner | None:
+        return next((partner for partner in self.partners if partner.id == partner_id), None)
+
+    def local_team(self, municipality: str) -> Partner | None:
+        return next(
+            (p for p in self.partners if p.kind == "local-team" and municipality in p.municipalities),
+            None,
+        )

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Settings: name, default, one sentence; read from the environment (`SCHAKEL_…`) once, at start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting of the hub; docs/settings.md lists them (a test holds the two together)."""
+
+    model_config = SettingsConfigDict(env_prefix="SCHAKEL_", frozen=True, hide_input_in_errors=True)
+
+    home: Annotated[Path, Field(description="Folder of database and keys, made by `schakel init`.")] = Path(
+        "schakel-home"
+    )
+    database_url: Annotated[str, Field(description="Empty: SQLite in the home folder.")] = ""
+    broker_url: Annotated[str, Field(description="Empty: no broker server; the hub rings its own bell.")] = ""
+    key_file: Annotated[Path | None, Field(description="Master keys (mode 0600). Empty: `keys.json` in home.")] = None
+    region: Annotated[str, Field(description="Name of a region that comes with the product, or a folder.")] = (
+        "haaglanden"
+    )
+    region_overlay: Annotated[Path | None, Field(description="A folder whose files are laid over the region's.")] = None
+    host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Field(description="Port to listen on.", ge=0, le=65535)] = 8420
+    public_url: Annotated[str, Field(description="How partners reach the hub; stands in references.")] = (
+        "http://127.0.0.1:8420"
+    )
+    max_body: Annotated[int, Field(description="Largest request body in bytes; more is 413.")] = 1_048_576
+    body_timeout: Annotated[float, Field(description="Seconds in which a body must have come; later is 408.")] = 15.0
+    header_timeout: Annotated[float, Field(description="Seconds in which headers must have come; later closes.")] = 10.0
+    requests_per_minute: Annotated[int, Field(description="Requests a partner may make in a minute; more is 429.")] = (
+        1200
+    )
+    waiting_limit: Annotated[int, Field(description="Referrals that may wait for a commit; more is 503.")] = 2000
+    validate_fhir: Annotated[bool, Field(description="Full FHIR validation of inbound bundles.")] = True
+    stuf_schemas: Annotated[
+        Path | None, Field(description="Folder of the StUF-Jeugdzorg schemas; validates inbound.")
+    ] = None
+    smtp_host: Annotated[str, Field(description="Mail server for alarms; empty: no mail.")] = ""
+    smtp_port: Annotated[int, Field(description="Port of the mail server.")] = 25
+    smtp_user: Annotated[str, Field(description="User at the mail server.")] = ""
+    smtp_password: Annotated[SecretStr, Field(description="Password at the mail server.")] = SecretStr("")
+    smtp_tls: Annotated[bool, Field(description="STARTTLS to the mail server.")] = True
+    mail_from: Annotated[str, Field(description="Sender of alarm mails.")] = "schakel@localhost"
+    log_level: Annotated[str, Field(description="debug, info, warning or error.")] = "info"
+    failpoint: Annotated[
+        str, Field(description="For tests: the name of the point at which the process kills itself.")
+    ] = ""
+
+    @property
+    def database_file(self) -> Path:
+        """The SQLite file when no other database is named."""
+        url = self.database_url
+        return Path(url.removeprefix("sqlite:///")) if url else self.home / "schakel.sqlite"
+
+    @property
+    def keys(self) -> Path:
+        return self.key_file or self.home / "keys.json"
