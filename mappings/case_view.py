@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The schema of what outgoing mappings read: a case message as disclosure has cut it for one recipient."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from schakel.message import CaseMessage
+
+CASE_VIEW: Final = "case-view@1"
+
+
+def case_view_schema() -> dict[str, Any]:
+    """JSON Schema of `case-view@1`: the case message with everything optional, and what is said to this recipient.
+
+    `withheld`: which parts were left out and by which rule; `request`: what is asked of the recipient; `reminder`:
+    the sentence of its role; `held`/`late`: older messages of the case that wait, or that this one was released late.
+    """
+    schema: dict[str, Any] = _optional(CaseMessage.model_json_schema(by_alias=True, mode="serialization"))
+    schema["title"] = CASE_VIEW
+    schema["properties"]["schema"] = {"type": "string"}
+    schema["properties"] |= {
+        "withheld": {"type": "array", "items": {"type": "object"}},
+        "request": {"type": "object"},
+        "reminder": {"type": ["object", "string"]},
+        "held": {"type": "integer"},
+        "late": {"type": "boolean"},
+    }
+    schema["additionalProperties"] = True  # disclosure may say more to a recipient; canonical JSON passes it on
+    return schema
+
+
+def _optional(part: Any) -> Any:
+    """Nothing is required in a view: any field can be withheld."""
+    if isinstance(part, dict):
+        return {
+            name: _optional(each) for name, each in part.items() if not (name == "required" and isinstance(each, list))
+        }
+    if isinstance(part, list):
+        return [_optional(each) for each in part]
+    return part

@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Runs mappings: a declared document in, the target's document out, with what was lost and by which versions.
+
+Everything is compiled once, at load; per message there is only evaluation. The output is a function of document,
+`now` and the files: made again later, it comes out the same.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from mappings.case_view import case_view_schema
+from mappings.codebook import Codebook, CodebookShelf
+from mappings.contradiction import contradictions
+from mappings.functions import Unfit, host_functions, translate
+from mappings.lineage import coverage, flat, plain_path
+from mappings.mapping_file import Compiled, Engine, IgnoreText, Rule, compile_rules, read_mapping_file
+from mappings.shape import Path as Place
+from mappings.shape import Read, Shape, Survey, prune, shape_of, under, union
+from mappings.strict_yaml import fault
+from schakel import jsonata, jsonata_fallback
+from schakel.errors import ConfigurationError, Finding, Unmappable
+from schakel.jsonata import JsonataError
+from schakel.message import Referral
+
+LANGUAGE: Final = "schakel-mapping/1"
+HERE: Final = Path(__file__).parent
+MAX_ITEMS: Final = 1_000  # of one `each`
+MAX_EVALUATIONS: Final = 20_000  # per message
+MAX_SECONDS: Final = 5.0  # per message, on top of the limits per expression
+MAX_FINDINGS: Final = 50
+_LIMIT_CODES: Final = frozenset({"D1011", "D1012", "D2015", "U1001", "U1006"})  # depth, time, sequence, size, steps
+_GRAVITY: Final = ("mapping-limit", "mapping-error", "not-in-schema", "contradiction", "unknown-code")
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """What came out. `losses`: paths of the source that hold something nobody reads; a list shows as `[]`."""
+
+    document: dict[str, Any]
+    losses: tuple[str, ...]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledMapping:
+    """A loaded mapping; safe to share between threads. `covered`: what is read or ignored, None when not known."""
+
+    name: str
+    version: str
+    format: str
+    reads_kind: str | None  # outbound: the kind of document it reads, e.g. `case-view@1`
+    writes: str
+    folder: Path
+    rules: tuple[Rule, ...]
+    ignored: tuple[IgnoreText, ...]
+    books: Mapping[str, Codebook]
+    shape: Shape
+    covered: Read | None
+    versions: dict[str, str]
+
+    def apply(self, document: Mapping[str, Any], *, now: datetime) -> Mapped:
+        """The target's document. Raises Unmappable with every finding (limit breaches stop at once)."""
+        survey = Survey()
+        survey.look(document, self.shape, True if self.covered is None else self.covered)
+        if survey.misfits:
+            raise Unmappable("not-in-schema", *(_misfit(place, rule) for place, rule in survey.misfits.items()))
+        run = _Run(root=dict(document), functions=host_functions(self.books, now), now=now)
+        out = run.rules(self.rules, _Scope(item=run.root, parent=None, index=None, path=""))
+        if run.findings:
+            cause = min((cause for cause, _ in run.findings), key=_GRAVITY.index)
+            raise Unmappable(cause, *(finding for _, finding in run.findings[:MAX_FINDINGS]))
+        return Mapped(document=out, losses=tuple(sorted(survey.losses)), versions=dict(self.versions))
+
+
+def load_mapping(folder: Path, codebooks: CodebookShelf, *, engine: Engine = "jlens") -> CompiledMapping:
+    """The mapping of a folder, compiled. Raises ConfigurationError naming file, rule and fault.
+
+    `engine="jsonatapy"` is the fallback for run time: without read-set, so nothing is known of losses.
+    """
+    text = read_mapping_file(folder)
+    file = f"{folder.name}/mapping.yaml"
+    books = {name: codebooks.get(name, place=file) for name in text.codebooks}
+    rules = compile_rules(text.rules, file, books, engine)
+    before, _, after = text.writes.rpartition(" -> ")
+    shape = _shape(folder, before or None)
+    covered: Read | None = None
+    if engine == "jlens":
+        covered = {}
+        for rule in rules:
+            covered = union(covered, coverage(rule, shape, ((),), ()))
+        for ignored in text.ignore:
+            covered = union(covered, under(plain_path(ignored.path), True))
+    versions = {"mapping": f"{text.mapping}@{text.version}", "language": LANGUAGE}
+    versions["engine"] = jsonata.ENGINE if engine == "jlens" else jsonata_fallback.ENGINE
+    versions |= {f"codebook:{name}": book.version for name, book in sorted(books.items())}
+    return CompiledMapping(
+        name=text.mapping,
+        version=text.version,
+        format=text.format,
+        reads_kind=before or None,
+        writes=after,
+        folder=folder,
+        rules=rules,
+        ignored=tuple(text.ignore),
+        books=books,
+        shape=shape,
+        covered=covered,
+        versions=versions,
+    )
+
+
+def load_mappings(
+    root: Path = HERE, *, codebooks: CodebookShelf, engine: Engine = "jlens"
+) -> dict[str, CompiledMapping]:
+    """Every mapping under `root`, by name. Raises ConfigurationError with the faults of all of them."""
+    loaded: dict[str, CompiledMapping] = {}
+    faults: list[Finding] = []
+    for folder in mapping_folders(root):
+        try:
+            mapping = load_mapping(folder, codebooks, engine=engine)
+        except ConfigurationError as error:
+            faults.extend(error.findings)
+        else:
+            loaded[mapping.name] = mapping
+    if faults:
+        raise ConfigurationError(*faults)
+    return loaded
+
+
+def mapping_folders(root: Path = HERE) -> tuple[Path, ...]:
+    """The folders that hold a `mapping.yaml`, by name."""
+    return tuple(sorted(path.parent for path in root.glob("*/mapping.yaml")))
+
+
+def to_referral(document: Mapping[str, Any]) -> Referral:
+    """The mapped document as the heart's noun. Raises Unmappable("contradiction") naming each place and rule."""
+    try:
+        return Referral.model_validate(document)
+    except ValidationError as error:
+        raise Unmappable("contradiction", *contradictions(error)) from None
+
+
+def _shape(folder: Path, reads_kind: str | None) -> Shape:
+    if reads_kind == "case-view@1":
+        return shape_of(case_view_schema())
+    try:
+        return shape_of(json.loads((folder / "schema.json").read_bytes()))
+    except (OSError, ValueError, LookupError) as error:
+        text = f"the schema of the source cannot be read ({type(error).__name__})"
+        raise ConfigurationError(fault(f"{folder.name}/schema.json", "schema", text)) from None
+
+
+def _misfit(place: str, rule: str) -> Finding:
+    return Finding(
+        place=place,
+        rule=rule,
+        nl=f"Het bericht wijkt bij {place} af van wat de bron heeft vastgelegd.",
+        en=f"At {place} the message differs from what the source has declared.",
+    )
+
+
+# -- running -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """The input of an expression and what its variables stand for. `path`: where the output goes, with positions."""
+
+    item: Any
+    parent: Any
+    index: int | None
+    path: str
+
+
+@dataclass(slots=True)
+class _Run:
+    """One message on its way through the rules."""
+
+    root: dict[str, Any]
+    functions: Mapping[str, Callable[..., Any]]
+    now: datetime
+    findings: list[tuple[str, Finding]] = field(default_factory=list)
+    evaluations: int = 0
+    deadline: float = field(default_factory=lambda: time.monotonic() + MAX_SECONDS)
+    roots: dict[int, Any] = field(default_factory=dict)  # the document cut to an expression's read-set, by expression
+
+    def rules(self, rules: Sequence[Rule], scope: _Scope) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for rule in rules:
+            place = f"{scope.path}.{rule.target}".strip(".").removesuffix("[]")
+            try:
+                if rule.when is not None and not self._evaluate(rule.when, scope, test=True):
+                    continue
+                self._put(out, rule, self._value(rule, scope, place, out))
+            except Unfit as error:
+                self._note(rule, place, error.cause, error.rule)
+            except JsonataError as error:
+                cause = "mapping-limit" if error.code in _LIMIT_CODES else "mapping-error"
+                self._note(rule, place, cause, f"jsonata {error}")
+                if cause == "mapping-limit":
+                    raise Unmappable(cause, self.findings[-1][1]) from None
+        return out
+
+    def _value(self, rule: Rule, scope: _Scope, place: str, out: Mapping[str, Any]) -> Any:
+        """What the rule gives for its target: None is nothing; a list target gets a list."""
+        value = self._evaluate(rule.value, scope)
+        if value is None:
+            return None
+        if rule.rules:
+            value = self._items(rule, scope, place, _listed(value), len(_at(out, rule.to) or ()) if rule.many else 0)
+        if rule.many:
+            values = [each for each in _listed(value) if each is not None]
+            return [self._coded(rule, each) for each in values] or None
+        if isinstance(value, list | tuple):
+            if rule.rules and len(value) <= 1:
+                return value[0] if value else None
+            raise Unfit("mapping-error", "a single target gets a list")
+        return self._coded(rule, value)
+
+    def _items(self, rule: Rule, scope: _Scope, place: str, items: Sequence[Any], start: int) -> list[Any]:
+        if len(items) > MAX_ITEMS:
+            raise JsonataError("D2015", None)
+        made: list[dict[str, Any]] = []
+        for index, item in enumerate(items):
+            path = f"{place}[{start + len(made)}]" if rule.many else place
+            one = self.rules(rule.rules, _Scope(item=item, parent=scope.item, index=index, path=path))
+            if one:
+                made.append(one)
+        return made
+
+    def _coded(self, rule: Rule, value: Any) -> Any:
+        return value if rule.code is None or value is None else translate(rule.code, value, now=self.now)
+
+    def _evaluate(self, compiled: Compiled, scope: _Scope, *, test: bool = False) -> Any:
+        self.evaluations += 1
+        if self.evaluations > MAX_EVALUATIONS or (self.evaluations % 64 == 0 and time.monotonic() > self.deadline):
+            raise JsonataError("U1006", None)
+        bindings: dict[str, Any] = {name: self.functions[name] for name in compiled.functions}
+        if "index" in compiled.variables and scope.index is not None:
+            bindings["index"] = scope.index
+        if "parent" in compiled.variables:
+            bindings["parent"] = prune(scope.parent, True if compiled.reads_parent is None else compiled.reads_parent)
+        if "root" in compiled.variables:
+            bindings["root"] = self._root(compiled)
+        if test:
+            return compiled.expression.test(scope.item, bindings, now=self.now)
+        return compiled.expression.evaluate(scope.item, bindings, now=self.now)
+
+    def _root(self, compiled: Compiled) -> Any:
+        """A binding is converted whole at every evaluation; the read-set keeps that small."""
+        if compiled.reads_root is None:
+            return self.root
+        key = id(compiled)
+        if key not in self.roots:
+            self.roots[key] = prune(self.root, compiled.reads_root)
+        return self.roots[key]
+
+    def _put(self, out: dict[str, Any], rule: Rule, value: Any) -> None:
+        if value is None:
+            return
+        if not rule.to:
+            if not isinstance(value, dict):
+                raise Unfit("mapping-error", "the whole output is an object")
+            out.update(value)
+            return
+        here = out
+        for name in rule.to[:-1]:
+            here = here.setdefault(name, {})
+        last = rule.to[-1]
+        if rule.many:
+            here.setdefault(last, []).extend(value)
+        elif last in here:
+            raise Unfit("mapping-error", "two rules give this target a value")
+        else:
+            here[last] = value
+
+    def _note(self, rule: Rule, place: str, cause: str, what: str) -> None:
+        sources = ", ".join(sorted({".".join(path) for path, _ in flat(rule.value.reads)})) or "-"
+        finding = Finding(
+            place=place or rule.target,
+            rule=f"{rule.label}: {what}",
+            nl=_NL[cause].format(place=place, sources=sources),
+            en=_EN[cause].format(place=place, sources=sources),
+        )
+        self.findings.append((cause, finding))
+
+
+_NL: Final = {
+    "unknown-code": "De code voor {place} (in de bron: {sources}) staat niet in de codelijst.",
+    "contradiction": "De waarde voor {place} (in de bron: {sources}) kan niet kloppen.",
+    "mapping-error": "De vertaling van {place} (in de bron: {sources}) lukt niet: de mapping heeft onderhoud nodig.",
+    "mapping-limit": "De vertaling van {place} (in de bron: {sources}) is te groot of duurt te lang.",
+}
+_EN: Final = {
+    "unknown-code": "The code for {place} (in the source: {sources}) is not in the codebook.",
+    "contradiction": "The value for {place} (in the source: {sources}) cannot be right.",
+    "mapping-error": "Mapping {place} (in the source: {sources}) fails: the mapping needs maintenance.",
+    "mapping-limit": "Mapping {place} (in the source: {sources}) is too large or takes too long.",
+}
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _at(out: Mapping[str, Any], path: Place) -> Any:
+    here: Any = out
+    for name in path:
+        here = here.get(name) if isinstance(here, Mapping) else None
+    return here
