@@ -21,7 +21,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
-StrictModel = TypeVar("StrictModel", bound=Strict)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Loader(yaml.SafeLoader):
@@ -44,7 +44,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|fa
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$"), ["~", "n", ""])
 
 
-def read_yaml(path: Path, model: type[StrictModel]) -> StrictModel:
+def read_yaml(path: Path, model: type[Model]) -> Model:
     """The file as `model`. Raises ConfigurationError with one finding per fault."""
     name = f"{path.parent.name}/{path.name}"
     try:
