@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The broker within one process keeps the promises of every broker, and forgets the oldest bell when it is full."""
+
+from __future__ import annotations
+
+import pytest
+
+from broker.memory import MemoryBroker
+from broker.open import open_broker
+from broker.topology import decode, encode
+from schakel.errors import ConfigurationError
+from schakel.records import Bell
+from tests.conformance.broker_suite import BrokerSuite
+
+
+class TestMemoryBroker(BrokerSuite):
+    @pytest.fixture
+    def broker(self) -> MemoryBroker:
+        broker = open_broker("")
+        assert isinstance(broker, MemoryBroker)
+        return broker
+
+
+async def test_a_full_broker_forgets_the_oldest_bell() -> None:
+    broker = MemoryBroker(most_waiting=2)
+    await broker.ring([Bell(delivery_id=str(n), recipient="vvt", number=n) for n in (1, 2, 3)])
+    assert [bell.number for bell in await broker.listen(10, 1)] == [2, 3]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b"[2,'a','b',1]", b'[1,"a","b",true]', b'[1,"a",2,3]', b"\xff"])
+def test_what_cannot_be_read_is_no_bell(body: bytes) -> None:
+    assert decode(body) is None
+
+
+def test_a_bell_travels_as_identifiers_only() -> None:
+    assert encode(Bell(delivery_id="d", recipient="vvt", number=3)) == b'[1,"d","vvt",3]'
+
+
+def test_an_unknown_broker_is_refused_without_repeating_the_url() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        open_broker("carrier-pigeon://user:secret@host")
+    assert "secret" not in str(caught.value)
+    assert caught.value.findings[0].place == "SCHAKEL_BROKER_URL"
