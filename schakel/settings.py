@@ -41,6 +41,16 @@ class Settings(BaseSettings):
     stuf_schemas: Annotated[
         Path | None, Field(description="Folder of the StUF-Jeugdzorg schemas; validates inbound.")
     ] = None
+    webhook_networks: Annotated[
+        str,
+        Field(
+            description="Networks (CIDR, by commas) beside the public internet in which webhooks may be; loopback only"
+            " when the URL itself says so."
+        ),
+    ] = "127.0.0.0/8,::1/128"
+    alarm_secret: Annotated[
+        SecretStr, Field(description="Secret (`whsec_…`) that signs alarm webhooks; empty: unsigned.")
+    ] = SecretStr("")
     smtp_host: Annotated[str, Field(description="Mail server for alarms; empty: no mail.")] = ""
     smtp_port: Annotated[int, Field(description="Port of the mail server.")] = 25
     smtp_user: Annotated[str, Field(description="User at the mail server.")] = ""

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Posts bytes to a checked address and says how it ended, in our own errors; reads a bounded answer.
+
+No redirects, no proxies or certificates from the environment, no cookies, no content decoding (an answer that unpacks
+to gigabytes is never unpacked), one total time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from ipaddress import IPv6Address
+from typing import Final
+
+import httpx2
+
+from connectors.channels.address import AddressRule, Checked, IpAddress, Resolve, check, resolve_by_system
+from schakel.errors import RecipientGone, TemporaryFailure
+
+TOTAL_SECONDS: Final = 30.0
+CONNECT_SECONDS: Final = 10.0
+ANSWER_BYTES: Final = 65_536  # of the answer's body are read, so that the connection can be used again; more closes it
+ANSWER_SECONDS: Final = 2.0
+RETRY_AFTER_MOST: Final = 3600.0  # nobody puts a referral off for longer than the slow probe would
+
+# Foreign exceptions become ours here and nowhere else; the first that fits counts.
+_TRANSLATED: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (httpx2.ConnectTimeout, "connect-timeout"),
+    (httpx2.TimeoutException, "timeout"),
+    (TimeoutError, "timeout"),
+    (httpx2.ConnectError, "unreachable"),
+    (httpx2.NetworkError, "connection-lost"),
+    (httpx2.ProtocolError, "not-http"),
+    (httpx2.HTTPError, "http-error"),
+    (httpx2.StreamError, "http-error"),
+    (httpx2.InvalidURL, "url-refused"),
+    (ssl.SSLError, "tls"),
+    (OSError, "unreachable"),
+    (ValueError, "url-refused"),  # a host that cannot be encoded, a port that cannot be
+)
+
+
+class Poster:
+    """One kept-alive connection pool per recipient: what one recipient does never hinders another."""
+
+    def __init__(
+        self, *, rule: AddressRule, resolve: Resolve = resolve_by_system, total_seconds: float = TOTAL_SECONDS
+    ) -> None:
+        self._rule = rule
+        self._resolve = resolve
+        self._total = total_seconds
+        self._trust: ssl.SSLContext | None = None
+        self._pools: dict[tuple[str, str], httpx2.AsyncHTTPTransport] = {}
+
+    async def post(self, recipient: str, url: str, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
+        """Returns on 2xx. Raises RecipientGone on 410 and TemporaryFailure on everything else."""
+        try:
+            async with asyncio.timeout(self._total):
+                checked = await check(url, rule=self._rule, resolve=self._resolve)
+                status, retry_after = await self._exchange(recipient, checked, headers, body)
+        except tuple(kind for kind, _ in _TRANSLATED) as error:
+            raise TemporaryFailure(next(reason for kind, reason in _TRANSLATED if isinstance(error, kind))) from None
+        _judge(status, retry_after, now=now)
+
+    async def _exchange(
+        self, recipient: str, checked: Checked, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, str | None]:
+        pool = self._pool(recipient, checked)
+        *others, last = checked.addresses
+        for address in others:
+            with contextlib.suppress(httpx2.ConnectError, httpx2.ConnectTimeout):  # nothing was sent: try the next
+                return await self._send(pool, checked, address, headers, body)
+        return await self._send(pool, checked, last, headers, body)
+
+    async def _send(
+        self,
+        pool: httpx2.AsyncHTTPTransport,
+        checked: Checked,
+        address: IpAddress,
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> tuple[int, str | None]:
+        port = "" if checked.url.port is None else f":{checked.url.port}"
+        host = f"[{checked.host}]" if isinstance(address, IPv6Address) and ":" in checked.host else checked.host
+        request = httpx2.Request(
+            "POST",
+            checked.url.copy_with(host=str(address)),
+            headers={"host": host + port, "user-agent": "schakel", "accept-encoding": "identity", **headers},
+            content=body,
+            extensions={
+                "sni_hostname": checked.host,
+                "timeout": {"connect": CONNECT_SECONDS, "read": self._total, "write": self._total, "pool": self._total},
+            },
+        )
+        response = await pool.handle_async_request(request)
+        try:
+            await _drain(response)
+        finally:
+            await response.aclose()
+        return response.status_code, response.headers.get("retry-after")
+
+    def _pool(self, recipient: str, checked: Checked) -> httpx2.AsyncHTTPTransport:
+        # keyed by name too: a connection whose certificate was checked for one name never serves another
+        key = (recipient, f"{checked.url.scheme}://{checked.host}")
+        if key not in self._pools:
+            self._trust = self._trust or httpx2.create_ssl_context(trust_env=False)
+            self._pools[key] = httpx2.AsyncHTTPTransport(
+                verify=self._trust,
+                trust_env=False,
+                limits=httpx2.Limits(max_connections=16, max_keepalive_connections=4, keepalive_expiry=15.0),
+            )
+        return self._pools[key]
+
+    async def aclose(self) -> None:
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.aclose()
+
+
+async def _drain(response: httpx2.Response) -> None:
+    """The status has decided; the body is read and thrown away, up to a bound in bytes and time."""
+    seen = 0
+    with contextlib.suppress(TimeoutError, httpx2.HTTPError):
+        async with asyncio.timeout(ANSWER_SECONDS):
+            async for part in response.aiter_raw():
+                seen += len(part)
+                if seen > ANSWER_BYTES:
+                    return
+
+
+def _judge(status: int, retry_after: str | None, *, now: datetime) -> None:
+    if 200 <= status < 300:
+        return
+    if status == 410:
+        raise RecipientGone("410")
+    if 300 <= status < 400:
+        raise TemporaryFailure("redirect")
+    wait = seconds_to_wait(retry_after, now=now) if status in (429, 503) else None
+    raise TemporaryFailure(f"http-{status}", retry_after=wait)
+
+
+def seconds_to_wait(text: str | None, *, now: datetime) -> float | None:
+    """Retry-After (RFC 9110 §10.2.3) as seconds from now, between 1 and 3600; None when it says nothing readable."""
+    if text is None:
+        return None
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        wait = float(text[:12])
+    else:
+        try:
+            moment = parsedate_to_datetime(text)
+        except (ValueError, IndexError, OverflowError):
+            return None
+        wait = ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
+    return min(max(wait, 1.0), RETRY_AFTER_MOST)
