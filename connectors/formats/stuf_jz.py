@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The format `stuf-jz`: StUF-Jeugdzorg 1.0.9 notifications, as plain XML or in a SOAP 1.1 envelope.
+
+Reads `meldingGeneriekDi01` and `vtMeldingDi01`; writes them back from the same plain document; answers with Bv03, Fo01
+and Fo03. The shape comes from the schema.json of each mapping, so that format and mapping cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from lxml import etree
+
+from connectors.formats import stuf_jz_reply as replies
+from connectors.formats.stuf_jz_header import Found, Header, find_message, is_stuf, read_header, soap_message
+from connectors.formats.stuf_jz_read import JZ, Schema, convert
+from connectors.formats.stuf_jz_write import write_message
+from connectors.formats.stuf_jz_xsd import XsdCheck
+from connectors.formats.xml import local_name, parse, starts_like_xml
+from schakel.errors import Finding, Malformed, Refusal, UnsupportedFormat
+from schakel.ports import Envelope, Receipt, Reply
+
+# message → its mapping, and the field of `object` that tells what belongs together
+_MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
+    "meldingGeneriekDi01": ("stuf-melding-generiek", "identificatie"),
+    "vtMeldingDi01": ("stuf-vt-melding", "identificatieVtMelding"),
+}
+
+
+class StufJeugdzorg:
+    """Pure but for its schemas, which are read when it is made."""
+
+    name = "stuf-jz"
+    media_types: tuple[str, ...] = ("text/xml", "application/xml", "application/soap+xml")
+
+    def __init__(self, *, schemas: Path | None = None) -> None:
+        """`schemas`: a folder with the standard's own XSDs in `gm` and `vt`; then what comes in is also checked with
+        them. Raises ConfigurationError when they cannot be read."""
+        self._shapes: dict[str, Schema] = {message: _shape(mapping) for message, (mapping, _) in _MESSAGES.items()}
+        self._xsd = None if schemas is None else XsdCheck(schemas)
+        self._lock = threading.Lock()
+
+    def recognises(self, body: bytes) -> bool:
+        return starts_like_xml(body)
+
+    def read(self, body: bytes) -> Envelope:
+        """Raises Malformed and UnsupportedFormat."""
+        found = find_message(parse(body))
+        message = found.message
+        kind = local_name(message)
+        if kind not in _MESSAGES or etree.QName(message).namespace != JZ:
+            raise UnsupportedFormat(_unsupported(message))
+        if self._xsd is not None:
+            with self._lock:  # an lxml schema keeps its errors in itself
+                findings = self._xsd.findings(message, kind)
+            if findings:
+                raise Malformed(*findings)
+        document, wrong = convert(message, self._shapes[kind])
+        if wrong:
+            raise Malformed(*wrong)
+        header = read_header(message)
+        if header is None:
+            raise Malformed(
+                Finding("stuurgegevens", "stuf-header", "De stuurgegevens zijn onbruikbaar.", "The header is unusable.")
+            )
+        mapping, reference_field = _MESSAGES[kind]
+        return Envelope(
+            format=self.name,
+            mapping=mapping,
+            message_reference=header.reference,
+            # an identification without value belongs with nothing but itself
+            source_case_reference=document["object"].get(reference_field) or header.reference,
+            document=document,
+            digest=_digest(message),
+            sender_oin=header.sender["organisatie"],
+            reply_context={"soap": found.soap, "sender": header.sender, "receiver": header.receiver},
+        )
+
+    def write(self, document: Mapping[str, Any]) -> bytes:
+        """A document as `read` gives it, as plain XML. Raises KeyError for a function that is not known here."""
+        kind = document["stuurgegevens"]["functie"]
+        return write_message(document, self._shapes[kind], kind)
+
+    def accepted(self, envelope: Envelope, receipt: Receipt, *, now: datetime, hub_oin: str) -> Reply:
+        """Bv03; for a message that we had already Fo03 StUF016."""
+        context = envelope.reply_context
+        header = Header(envelope.message_reference, dict(context["sender"]), dict(context["receiver"]))
+        answer = replies.duplicate if receipt.duplicate else replies.acknowledgement
+        return answer(header, receipt, soap=context["soap"], now=now, hub_oin=hub_oin)
+
+    def refused(self, refusal: Refusal, body: bytes, *, now: datetime, hub_oin: str, accept: str) -> Reply | None:
+        """Fo01 or Fo03; None when the header cannot be read, when StUF has no fault for it, or when the asker takes
+        no XML."""
+        fault = replies.fault_for(refusal)
+        found = _found(body) if fault is not None and _takes_xml(accept) else None
+        header = None if found is None else read_header(found.message)
+        if fault is None or found is None or header is None:
+            return None
+        return replies.refusal_reply(fault, refusal, header, soap=found.soap, now=now, hub_oin=hub_oin)
+
+
+def _shape(mapping: str) -> Schema:
+    text = files("mappings").joinpath(mapping.replace("-", "_"), "schema.json").read_text("utf-8")
+    shape: Schema = json.loads(text)
+    return shape
+
+
+def _found(body: bytes) -> Found | None:
+    """The StUF message in the bytes, or None when there is none to be seen safely."""
+    try:
+        found = soap_message(parse(body))
+    except Refusal:
+        return None
+    return found if found is not None and is_stuf(found.message) else None
+
+
+def _unsupported(message: etree._Element) -> Finding:
+    if is_stuf(message):
+        return Finding(
+            "stuurgegevens/functie",
+            "stuf-function",
+            "Alleen meldingGeneriekDi01 en vtMeldingDi01 worden gelezen.",
+            "Only meldingGeneriekDi01 and vtMeldingDi01 are read.",
+        )
+    return Finding("document", "stuf-message", "Dit is geen StUF-Jeugdzorg.", "This is not StUF-Jeugdzorg.")
+
+
+def _digest(message: etree._Element) -> bytes:
+    """Canonical XML (C14N 2.0) of the message without its header: what a second sending may differ in is in there.
+
+    Prefixes, blanks between elements, comments and the SOAP envelope do not count either.
+    """
+    digest = hashlib.sha256(local_name(message).encode())
+    for child in message:
+        if local_name(child) != "stuurgegevens":
+            canonical: str = etree.canonicalize(child, strip_text=True, rewrite_prefixes=True)
+            digest.update(b"\n" + canonical.encode())
+    return digest.digest()
+
+
+def _takes_xml(accept: str) -> bool:
+    wanted = accept.lower()
+    return not wanted.strip() or "xml" in wanted or "*/*" in wanted
