@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Reads JSON strictly: one meaning per document or none; refusals name line, column and rule, never the value.
+
+Refused: other encodings than UTF-8, a byte order mark, duplicate keys, NUL in text, NaN and Infinity, numbers that do
+not survive (RFC 7493, I-JSON), lone surrogates, more than 64 levels. Parsers differ on exactly these, and what two
+parsers read differently can be routed by one and shown by the other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, Final, NoReturn
+
+from schakel.errors import Finding, Malformed
+
+MAX_DEPTH: Final = 64
+MAX_INTEGER: Final = 2**53 - 1  # RFC 7493 section 2.2: beyond it two parsers can read two numbers
+_BOM: Final = b"\xef\xbb\xbf"
+_SUSPECT_ESCAPE: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_TOKEN: Final = re.compile(
+    r'(?P<string>"(?:[^"\\]|\\.)*")(?P<colon>[ \t\r\n]*:)?|(?P<open>[\[{])|(?P<close>[\]}])|(?P<bare>[^\s,:\[\]{}"]+)',
+    re.DOTALL,
+)
+
+_DEPTH: Final = "json: at most 64 levels"
+_SAID: Final = {
+    "json: UTF-8": ("iets anders dan UTF-8", "something other than UTF-8"),
+    "json: no byte order mark": ("een byte order mark", "a byte order mark"),
+    "json: duplicate key": ("een sleutel die al voorkwam in dit object", "a key that this object already has"),
+    "json: no NUL": ("een NUL-teken", "a NUL character"),
+    "json: no lone surrogate": ("een half surrogaatpaar", "a lone surrogate"),
+    "json: number out of range": ("een getal buiten het bereik", "a number out of range"),
+    "json: no NaN or Infinity": ("NaN of Infinity", "NaN or Infinity"),
+    _DEPTH: ("meer dan 64 niveaus", "more than 64 levels"),
+}
+
+
+def read_json(body: bytes) -> Any:
+    """The value of a JSON document. Raises Malformed.
+
+    The quick pass only notices that something may be wrong; then the text is gone through token by token to say where.
+    """
+    if body.startswith(_BOM):
+        _refuse("line 1, column 1", "json: no byte order mark")
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line_start = body.rfind(b"\n", 0, error.start) + 1
+        line = body.count(b"\n", 0, error.start) + 1
+        _refuse(f"line {line}, byte {error.start - line_start + 1}", "json: UTF-8")
+    quick = _Quick()
+    try:
+        value = quick.decoder.decode(text)
+    except json.JSONDecodeError as error:
+        # the decoder says what it expected and never quotes the document
+        place = f"line {error.lineno}, column {error.colno}"
+        raise Malformed(
+            Finding(
+                place,
+                f"json: {error.msg.split(':')[0].lower()}",
+                f"Geen geldige JSON op {place}.",
+                f"Not valid JSON at {place}.",
+            )
+        ) from None
+    except RecursionError:
+        _go_through(text)
+        _refuse("(document)", _DEPTH)
+    if quick.suspect or _SUSPECT_ESCAPE.search(text) or _too_deep(value):
+        _go_through(text)
+    return value
+
+
+class _Quick:
+    """One decoding with the standard library's scanner; `suspect` when the text has to be gone through."""
+
+    __slots__ = ("decoder", "suspect")
+
+    def __init__(self) -> None:
+        self.suspect = False
+        self.decoder = json.JSONDecoder(
+            object_pairs_hook=self._object,
+            parse_int=self._integer,
+            parse_float=self._float,
+            parse_constant=self._constant,
+        )
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            self.suspect = True
+        return made
+
+    def _integer(self, digits: str) -> int:
+        if len(digits) > 15 and _number_fault(digits):
+            self.suspect = True
+            return 0
+        return int(digits)
+
+    def _float(self, digits: str) -> float:
+        value = float(digits)
+        if not math.isfinite(value):
+            self.suspect = True
+        return value
+
+    def _constant(self, _: str) -> None:
+        self.suspect = True
+
+
+def _too_deep(value: Any) -> bool:
+    """Whether containers nest deeper than allowed; level by level, so that depth costs no stack."""
+    level = [value] if isinstance(value, dict | list) else []
+    depth = 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            return True
+        level = [
+            each
+            for container in level
+            for each in (container.values() if isinstance(container, dict) else container)
+            if isinstance(each, dict | list)
+        ]
+    return False
+
+
+def _number_fault(digits: str) -> bool:
+    if digits.lstrip("-").isdigit():
+        return len(digits) > 17 or abs(int(digits)) > MAX_INTEGER
+    return not math.isfinite(float(digits))
+
+
+def _go_through(text: str) -> None:
+    """Refuses at the first fault of a text whose syntax is right; returns when there is none."""
+    keys: list[set[str]] = []  # of the objects around this place
+    for token in _TOKEN.finditer(text):
+        rule = None
+        if token["open"]:
+            keys.append(set())
+            rule = _DEPTH if len(keys) > MAX_DEPTH else None
+        elif token["close"]:
+            keys.pop()
+        elif token["string"]:
+            plain = json.loads(token["string"], strict=False)
+            if "\0" in plain:
+                rule = "json: no NUL"
+            elif _SURROGATE.search(plain):
+                rule = "json: no lone surrogate"
+            elif token["colon"]:
+                rule = "json: duplicate key" if plain in keys[-1] else None
+                keys[-1].add(plain)
+        elif token["bare"] in ("NaN", "Infinity", "-Infinity"):
+            rule = "json: no NaN or Infinity"
+        elif token["bare"] not in ("true", "false", "null") and _number_fault(token["bare"]):
+            rule = "json: number out of range"
+        if rule is not None:
+            start = token.start()
+            column = start - (text.rfind("\n", 0, start) + 1) + 1
+            _refuse(f"line {text.count(chr(10), 0, start) + 1}, column {column}", rule)
+
+
+def _refuse(place: str, rule: str) -> NoReturn:
+    nl, en = _SAID[rule]
+    raise Malformed(Finding(place, rule, f"Het bericht bevat {nl} ({place}).", f"The message holds {en} ({place})."))
