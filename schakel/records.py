@@ -238,6 +238,7 @@ class Claimed:
     secrecy: bytes | None
     secrecy_version: int
     rendered: Rendered | None
+    request_id: str | None = None  # a replacement (supersede) carries the same request
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The ledger of involvement: what each asked partner answered, and what source, lead and duo may see of it.
+
+Repeating an answer is harmless, contradicting one is recorded, visible and alarmed, and late is fine. Authority is the
+authenticated partner that owns the request; the reference only correlates.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AwareDatetime, Field
+
+from schakel.errors import Finding, NotFound, Refusal
+from schakel.log import Log
+from schakel.message import Code, ContactText, FreeText, Frozen
+from schakel.ports import AdminStore, LedgerStore, Vault
+from schakel.records import (
+    AnswerArrival,
+    AnswerDecision,
+    AnswerOutcome,
+    AnswerRow,
+    AuditEntry,
+    CaseRecord,
+    NewAlarm,
+    NewParked,
+    RequestFacts,
+    RequestRow,
+    SealPlace,
+    StatusRecord,
+)
+from schakel.region import DUO, LEADING, Partner, Region
+from schakel.states import Machine, ParkCause, RequestState, Role, next_state
+
+COORDINATOR: Final = "coordinator"
+CONTRADICTED: Final = "answer-contradicted"
+OTHER: Final = "other"
+REASONS: Final = frozenset({"no-capacity", "not-suitable", "wrongly-addressed", "already-involved", OTHER})
+EVENT: Final = {"received": "receive", "confirmed": "confirm", "declined": "decline"}
+SETTLED: Final = frozenset({RequestState.CONFIRMED, RequestState.DECLINED})
+OWN_KEY: Final = "wrapped-key-first"  # purpose of an answer that belongs to no case: its key travels before it
+
+
+class Contact(Frozen):
+    """A reachable person at the partner; seen by lead and duo only."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    phone: ContactText
+    email: ContactText | None = None
+
+
+class Answer(Frozen):
+    """What a partner says on its own request."""
+
+    reference: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
+    answer: Literal["received", "confirmed", "declined"]
+    reason_code: Code | None = None
+    reason_text: FreeText | None = None
+    contact: Contact | None = None
+    answered_at: AwareDatetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvolvementStore:
+    """The two sockets that this service works with; one engine gives both."""
+
+    ledger: LedgerStore
+    admin: AdminStore
+
+
+class Involvement:
+    def __init__(
+        self, *, store: InvolvementStore, region: Region, vault: Vault, new_id: Callable[[], str], log: Log
+    ) -> None:
+        self._ledger = store.ledger
+        self._admin = store.admin
+        self._region = region
+        self._vault = vault
+        self._new_id = new_id
+        self._log = log
+
+    # -- answering
+
+    async def answer(self, partner: Partner, answer: Answer, *, now: datetime) -> AnswerOutcome:
+        """Records the word of `partner`. Raises Refusal naming the rule; an unknown reference is kept and parked."""
+        _check_reason(answer)
+        arrival = AnswerArrival(
+            id=self._new_id(),
+            partner=partner.id,
+            reference=answer.reference.upper(),  # base32: some systems write it small
+            answer=answer.answer,
+            reason_code=answer.reason_code,
+            detail=_detail(answer),
+            received_at=now,
+        )
+        (outcome,) = await self._ledger.answer_many([arrival], self.decide)
+        self._log.info("answer.taken", partner=partner.id, outcome=outcome.outcome, state=outcome.request_state)
+        return outcome
+
+    def decide(self, arrival: AnswerArrival, facts: RequestFacts | None) -> AnswerDecision:
+        """What an answer does to its request; called inside the store's transaction. Raises Refusal."""
+        digest = self._digest(arrival)
+        if facts is None:
+            return self._unmatched(arrival, digest)
+        if (
+            arrival.answer == "confirmed"
+            and facts.role in LEADING | DUO
+            and "contact" not in json.loads(arrival.detail)
+        ):
+            raise Refusal(_finding("contact", "answer:reachable-person", _REACHABLE_NL, _REACHABLE_EN))
+        sealed = self._vault.seal(
+            facts.wrapped_key, arrival.detail, owner=facts.case_id, place=SealPlace("answer", arrival.id, "detail")
+        )
+        event = EVENT[arrival.answer]
+        if next_state(Machine.REQUEST, facts.state, event, Role.RECIPIENT) is None:
+            return AnswerDecision(event=None, sealed=sealed, digest=digest)
+        contradicts = facts.state in SETTLED
+        return AnswerDecision(
+            event=event,
+            sealed=sealed,
+            digest=digest,
+            contradicts=contradicts,
+            alarm=self._contradicted(facts) if contradicts else None,
+        )
+
+    def _digest(self, arrival: AnswerArrival) -> bytes:
+        """Keyed: a telephone number is too short to stand under a plain hash."""
+        return self._vault.blind("answer", arrival.answer, arrival.reason_code or "", arrival.detail.decode())
+
+    def _unmatched(self, arrival: AnswerArrival, digest: bytes) -> AnswerDecision:
+        """Kept under a key of its own, which lies before it, because it belongs to no case."""
+        wrapped = self._vault.new_key(arrival.id)
+        place = SealPlace("answer", arrival.id, "detail")
+        sealed = self._vault.seal(wrapped, arrival.detail, owner=arrival.id, place=place)
+        cause = ParkCause.UNMATCHED_ANSWER
+        text = self._region.causes.get(cause)
+        rule = "answer:no-request-of-this-partner"
+        finding = _finding("reference", rule, text.nl if text else rule, text.en if text else rule)
+        return AnswerDecision(
+            event=None,
+            sealed=len(wrapped).to_bytes(2, "big") + wrapped + sealed,
+            digest=digest,
+            parked=NewParked(
+                id=self._new_id(),
+                cause=cause,
+                owner=COORDINATOR,
+                findings=(finding,),
+                suggests=(),
+                next_alarm_at=arrival.received_at,
+                whole=True,
+            ),
+        )
+
+    def _contradicted(self, facts: RequestFacts) -> NewAlarm:
+        partner = self._region.partner(facts.partner)
+        name = partner.name if partner else facts.partner
+        return NewAlarm(
+            cause=CONTRADICTED,
+            subject=facts.id,
+            owner=COORDINATOR,
+            nl=f"{name} ({facts.role}) komt terug op een eerder antwoord. Ga na wat nu geldt.",
+            en=f"{name} ({facts.role}) goes back on an earlier answer. Find out what holds now.",
+        )
+
+    # -- seeing
+
+    async def case_view(self, partner: Partner, reference: str, *, now: datetime) -> dict[str, Any]:
+        """The matrix for who leads or walks along, the own line for others; audited. Raises NotFound."""
+        record = await self._ledger.case(partner.id, reference)
+        if record is None:
+            raise NotFound()
+        await self._admin.audit([AuditEntry(at=now, actor=partner.id, action="read-matrix", object=record.id)])
+        roles = {row.role for row in record.requests if row.partner == partner.id}
+        whole = not roles.isdisjoint(self._region.disclosure.matrix)
+        rows = [row for row in record.requests if whole or row.partner == partner.id]
+        view: dict[str, Any] = {
+            "reference": reference,
+            "programme": record.programme,
+            "openedAt": _moment(record.opened_at),
+            "requests": [self._line(record, row) for row in rows],
+        }
+        if whole:
+            view |= {
+                "municipality": record.municipality,
+                "orderCount": record.order_count,
+                "messages": [
+                    {"id": row.id, "kind": row.kind, "source": row.source, "state": row.state}
+                    | {"receivedAt": _moment(row.received_at)}
+                    for row in record.messages
+                ],
+            }
+        if not roles.isdisjoint(LEADING):
+            view |= {
+                "suggestions": [
+                    {"case": row.other_case_id, "kinds": row.kinds, "state": row.state} for row in record.suggestions
+                ],
+                "linkedCases": list(record.linked),
+            }
+        return view
+
+    def _line(self, record: CaseRecord, row: RequestRow) -> dict[str, Any]:
+        return {
+            **self._standing(row),
+            "askedAt": _moment(row.asked_at),
+            "dueAt": _moment(row.due_at),
+            "overdue": row.overdue,
+            "deliveryState": row.delivery_state,
+            "deliveredAt": _moment(row.delivered_at) if row.delivered_at else None,
+            "contradicted": row.contradicted,
+            "answers": [self._answered(record, answer) for answer in row.answers],
+        }
+
+    def _standing(self, row: RequestRow) -> dict[str, Any]:
+        partner = self._region.partner(row.partner)
+        return {
+            "partner": row.partner,
+            "name": partner.name if partner else row.partner,
+            "role": row.role,
+            "state": row.state,
+        }
+
+    def _answered(self, record: CaseRecord, row: AnswerRow) -> dict[str, Any]:
+        place = SealPlace("answer", row.id, "detail")
+        detail = json.loads(self._vault.open(record.wrapped_key, row.sealed, owner=record.id, place=place))
+        return {"answer": row.answer, "at": _moment(row.at), "reasonCode": row.reason_code, **detail}
+
+    async def status(self, partner: Partner | None, message_id: str) -> dict[str, Any]:
+        """What the sender may know: the state, why, and how lead and duo stand; no persons. None: an operator asks.
+
+        Raises NotFound for a message that is not this partner's, as for one that is not there."""
+        record = await self._ledger.status(partner.id if partner else "", message_id)
+        if record is None:
+            raise NotFound()
+        return {
+            "id": record.message_id,
+            "kind": record.kind,
+            "state": record.state,
+            "receivedAt": _moment(record.received_at),
+            "parked": self._why_parked(record),
+            "recipients": [self._standing(row) for row in record.requests if row.role in LEADING | DUO],
+            "decisions": [
+                {
+                    "recipient": self._name(one.recipient),
+                    "role": one.role,
+                    "outcome": one.outcome,
+                    "rule": one.rule,
+                    "nl": one.nl,
+                    "en": one.en,
+                }
+                for one in record.routing
+            ],
+            "warnings": findings_json(record.warnings),
+        }
+
+    def _name(self, partner_id: str | None) -> str | None:
+        partner = self._region.partner(partner_id) if partner_id else None
+        return partner.name if partner else partner_id
+
+    def _why_parked(self, record: StatusRecord) -> Mapping[str, Any] | None:
+        cause = record.parked_cause
+        if cause is None or record.state != "parked":
+            return None
+        text = self._region.causes.get(cause)
+        return {"cause": cause, "nl": text.nl if text else cause, "en": text.en if text else cause}
+
+
+def findings_json(findings: Sequence[Finding]) -> list[dict[str, str]]:
+    """Findings as they are published."""
+    return [{"place": one.place, "rule": one.rule, "nl": one.nl, "en": one.en} for one in findings]
+
+
+def _check_reason(answer: Answer) -> None:
+    if answer.answer != "declined":
+        return
+    if answer.reason_code is None:
+        raise Refusal(
+            _finding("reasonCode", "answer:reason-required", "Afwijzen vraagt een reden.", "Declining needs a reason.")
+        )
+    if answer.reason_code not in REASONS:
+        known = ", ".join(sorted(REASONS))
+        raise Refusal(
+            _finding(
+                "reasonCode", "answer:unknown-reason", f"Deze reden is niet bekend; wel: {known}.",
+                f"This reason is not known; known: {known}.",
+            )
+        )  # fmt: skip
+    if answer.reason_code == OTHER and not answer.reason_text:
+        raise Refusal(
+            _finding("reasonText", "answer:other-needs-text", "Licht de reden toe.", "Explain the reason in words.")
+        )
+
+
+def _detail(answer: Answer) -> bytes:
+    """The part that can name a person, as JSON with sorted keys: the same answer gives the same bytes."""
+    said = answer.to_json()
+    kept = {name: said[name] for name in ("reasonText", "contact", "answeredAt") if name in said}
+    return json.dumps(kept, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _finding(place: str, rule: str, nl: str, en: str) -> Finding:
+    return Finding(place=place, rule=rule, nl=nl, en=en)
+
+
+def _moment(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+_REACHABLE_NL: Final = "Wie bevestigt, noemt een bereikbare persoon: naam en telefoonnummer."
+_REACHABLE_EN: Final = "Who confirms names a reachable person: name and telephone number."
