@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A chain partner as the hub meets one: its own HTTP server, its own key, its own journal, and people who answer.
+
+Takes webhooks (checks the signature, journals, only then answers) or polls its mailbox; fetches what came thin; says
+`received` and then `confirmed` with a person who can be reached, or `declined` with a reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from schakel.demo import servers
+from schakel.demo.journal import Entry, Journal
+from schakel.demo.signature import Verifier
+
+POLL: Final = 0.2  # seconds between two looks into the mailbox
+AGAIN: Final = 0.1  # seconds before a call that failed is made again
+PATH: Final = "/schakel"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who can be reached about a case. Invented."""
+
+    name: str
+    phone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """Who a demo partner is and how it behaves."""
+
+    id: str
+    channel: str  # "webhook" or "mailbox"
+    mode: str  # "full" or "thin"
+    signs: str  # "v1" or "v1a"; for webhooks
+    person: Person
+    declines: str | None = None  # a reason code: it cannot take cases
+
+
+Watch = Callable[[str, str, str], None]  # (partner, what happened, answer reference or delivery id)
+
+
+class DemoPartner:
+    """One partner. `start` before the hub (its address goes into the region), `connect` after it."""
+
+    def __init__(self, character: Character, *, folder: Path, watch: Watch) -> None:
+        self.character = character
+        self.journal = Journal(folder / character.id)
+        self.rejected = 0  # webhooks whose signature was not good
+        self.answers: dict[str, str] = {}  # answer reference → its last answer
+        self._watch = watch
+        self._verifier = Verifier()
+        self._client: httpx2.AsyncClient | None = None
+        self._server: servers.Running | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str | None:
+        """Where webhooks go; None for a partner that polls."""
+        return None if self._server is None else self._server.url + PATH
+
+    async def start(self) -> None:
+        if self.character.channel == "webhook":
+            app = Starlette(routes=[Route(PATH, self._hook, methods=["POST"])])
+            self._server = await servers.start(app)
+
+    def connect(self, hub_url: str, *, key: str, verifier: Verifier) -> None:
+        """From here on it takes, fetches and answers."""
+        self._verifier = verifier
+        self._client = httpx2.AsyncClient(
+            base_url=hub_url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=10.0
+        )
+        if self.character.channel == "mailbox":
+            self._spawn(self._poll())
+
+    async def aclose(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._client is not None:
+            await self._client.aclose()
+        if self._server is not None:
+            await self._server.aclose()
+
+    # -- taking
+
+    async def _hook(self, request: Request) -> Response:
+        """Believe, write down, answer: in this order. A 2xx says: it is on my disk."""
+        body = await request.body()
+        if not self._verifier.trusts(request.headers, body, now=datetime.now(UTC)):
+            self.rejected += 1
+            return Response(status_code=401)
+        event = json.loads(body)
+        number = int(event["sequence"])
+        if "data" in event:
+            content = json.dumps(event["data"], ensure_ascii=False).encode()
+            entry = self._write(event["id"], number, content)
+        else:
+            self.journal.write(event["id"], number, body, what="notice", now=datetime.now(UTC))
+            entry = None
+        self._watch(self.character.id, "taken" if entry else "notified", event["id"])
+        if entry is None:
+            self._spawn(self._fetch(event["id"], number))
+        elif entry.first:
+            self._spawn(self._answer(entry))
+        return Response(status_code=204)
+
+    async def _poll(self) -> None:
+        """Reads on after the last number it has; a receipt is given only for what is on disk."""
+        after = 0
+        while True:
+            page = (await self._call("GET", "/v1/mailbox", params={"after": after})).json()
+            for entry in page["entries"]:
+                after = entry["number"]
+                if entry["state"] in ("waiting", "sending", "notified", "delivered"):
+                    await self._fetch(entry["deliveryId"], entry["number"])
+            if not page["entries"]:
+                await asyncio.sleep(POLL)
+
+    async def _fetch(self, delivery_id: str, number: int) -> None:
+        content = await self._call("GET", f"/v1/mailbox/{number}")
+        entry = self._write(delivery_id, number, content.content)
+        await self._call("POST", f"/v1/mailbox/{number}/receipt")
+        self._watch(self.character.id, "fetched", delivery_id)
+        if entry.first:
+            await self._answer(entry)
+
+    def _write(self, delivery_id: str, number: int, content: bytes) -> Entry:
+        return self.journal.write(delivery_id, number, content, what="content", now=datetime.now(UTC))
+
+    # -- answering
+
+    async def _answer(self, entry: Entry) -> None:
+        """Two words per request: a machine says `received`, a person says yes or no."""
+        reference = json.loads(entry.content).get("request", {}).get("reference")
+        if reference is None or reference in self.answers:
+            return
+        self.answers[reference] = "received"
+        await self._say(reference, {"answer": "received"})
+        if self.character.declines:
+            last = {"answer": "declined", "reasonCode": self.character.declines}
+        else:
+            person = self.character.person
+            last = {"answer": "confirmed", "contact": {"name": person.name, "phone": person.phone}}
+        await self._say(reference, last)
+        self.answers[reference] = str(last["answer"])
+
+    async def _say(self, reference: str, answer: dict[str, Any]) -> None:
+        await self._call("POST", "/v1/answers", json={"reference": reference, **answer})
+        self._watch(self.character.id, answer["answer"], reference)
+
+    async def _call(self, method: str, path: str, **parts: Any) -> httpx2.Response:
+        """Until the hub takes it: a partner repeats, as the hub does. A refusal is a fault of ours and is raised."""
+        assert self._client is not None, "connect first"
+        while True:
+            with contextlib.suppress(httpx2.TransportError):
+                response = await self._client.request(method, path, **parts)
+                if response.status_code < 500 and response.status_code != 429:
+                    response.raise_for_status()
+                    return response
+            await asyncio.sleep(AGAIN)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._watch(self.character.id, "failed", type(error).__name__)
