@@ -8,10 +8,11 @@ list. Each text that a person can write freely, or that can give whereabouts awa
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
@@ -287,7 +288,7 @@ class RestrainingOrder(Frozen):
         if self.status in (OrderStatus.IMPOSED, OrderStatus.EXTENDED) and imposed is None:
             raise ValueError("order: imposed without a time")
         for end in (self.ends_at, self.extended_until):
-            if end is not None and imposed is not None and not imposed < end <= imposed + MAX_ORDER:
+            if end is not None and imposed is not None and not imposed < end <= days_later(imposed, MAX_ORDER):
                 raise ValueError("order: ends within 28 days of imposition (Wth art. 9(1))")
         if self.status is OrderStatus.EXTENDED and self.extended_until is None:
             raise ValueError("order: extended without an end")
@@ -298,11 +299,20 @@ class RestrainingOrder(Frozen):
         """When the order ends as far as known: extension, stated end, or ten days from imposition (Wth art. 2(1))."""
         if self.imposed_at is None or self.status in (OrderStatus.CONSIDERED, OrderStatus.NOT_IMPOSED):
             return None
-        return self.extended_until or self.ends_at or self.imposed_at + ORDER_LENGTH
+        return self.extended_until or self.ends_at or days_later(self.imposed_at, ORDER_LENGTH)
 
 
 ORDER_LENGTH: Final = timedelta(days=10)  # Wth art. 2(1)
 MAX_ORDER: Final = timedelta(days=28)  # Wth art. 9(1): four weeks from imposition, not ten days and four weeks
+
+
+def days_later(moment: datetime, length: timedelta) -> datetime:
+    """`length` in days of the calendar, as the law counts: the same time of day in the Netherlands, in UTC. Between
+    summer and winter time that is an hour more or less than as many times 24 hours."""
+    return (moment.astimezone(_DUTCH_TIME) + length).astimezone(UTC)
+
+
+_DUTCH_TIME: Final = ZoneInfo("Europe/Amsterdam")
 
 
 class Incident(Frozen):
@@ -365,7 +375,7 @@ class InvolvedOrganisation(Frozen):
     """An organisation around the household and whom it serves; unknown whom = nobody's (no whereabouts for it)."""
 
     name: FreeText  # can be a shelter's: gives whereabouts away
-    identifier: Reference | None = None
+    identifier: Annotated[Reference, Sensitivity.FREE_TEXT] | None = None  # names the organisation as well
     kind: Code | None = None
     serves: tuple[MemberId, ...] = ()
     contact_name: Annotated[str, Field(max_length=200), Sensitivity.FREE_TEXT] | None = None

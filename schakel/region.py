@@ -7,10 +7,11 @@ not fit, naming file, place and rule.
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from schakel.message import Code, Frozen, MunicipalityCode
 
@@ -20,6 +21,18 @@ RecipientRole = Literal["lead", "duo", "process-director", "case-director", "par
 LEADING: frozenset[str] = frozenset({"lead", "process-director"})
 DUO: frozenset[str] = frozenset({"duo", "case-director"})
 Serves = Literal["household", "victim", "removed", "children", "unknown"]
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])")
+
+
+def read_duration(text: Any) -> Any:
+    """`90s`, `15m`, `4h`, `2d` → timedelta; anything else is left to pydantic, which reads ISO 8601 (`PT15M`)."""
+    found = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]]) if found else text
+
+
+Duration = Annotated[timedelta, BeforeValidator(read_duration), Field(ge=timedelta(0))]
 
 
 class Sentence(Frozen):
@@ -70,6 +83,14 @@ class Parking(Frozen):
     suggests: tuple[Target, ...] = ()
 
 
+class Withheld(Frozen):
+    """Somebody who might have been expected among the recipients, and why it is not."""
+
+    partner: PartnerId
+    role: RecipientRole
+    why: Sentence
+
+
 class Route(Frozen):
     """The first route whose condition holds decides. `when` is JSONata, strictly boolean, over the routing facts."""
 
@@ -77,6 +98,7 @@ class Route(Frozen):
     when: str
     to: tuple[Target, ...] = ()
     park: Parking | None = None
+    withhold: tuple[Withheld, ...] = ()
     valid_from: date | None = None
     valid_to: date | None = None  # exclusive
     why: Sentence
@@ -118,35 +140,39 @@ class Deadline(Frozen):
     role: RecipientRole
     programmes: tuple[Code, ...] = ()  # empty: all
     urgencies: tuple[Code, ...] = ()
-    within: timedelta
-    remind_every: timedelta
+    within: Duration
+    remind_every: Duration
     source: str
 
 
 class Deadlines(Frozen):
     answers: tuple[Deadline, ...]
-    parked_alarm_every: timedelta
-    crisis_delivery_alarm_after: timedelta  # a crisis referral not delivered by then alarms a human
-    delivery_alarm_after: timedelta
-    mailbox_alarm_after: timedelta
-    retry: tuple[timedelta, ...]  # a list a person can read; jitter is added
-    probe_every: timedelta  # after the list: slow probe, and a human is told
-    alarm_retry: tuple[timedelta, ...]
+    parked_alarm_every: Duration
+    crisis_delivery_alarm_after: Duration  # a crisis referral not delivered by then alarms a human
+    delivery_alarm_after: Duration
+    mailbox_alarm_after: Duration
+    retry: tuple[Duration, ...]  # a list a person can read; jitter is added
+    probe_every: Duration  # after the list: slow probe, and a human is told
+    alarm_retry: tuple[Duration, ...]
 
 
 class Retention(Frozen):
-    raw: timedelta
-    rendered: timedelta
-    content_after_close: timedelta
-    ledger: timedelta
-    audit: timedelta
+    raw: Duration
+    rendered: Duration
+    content_after_close: Duration
+    ledger: Duration
+    audit: Duration
 
 
 class Place(Frozen):
-    """A place name in a municipality; `postcodes` are four-digit prefixes. `elsewhere`: the name exists outside too."""
+    """A place name in a municipality; `postcodes` are the digits of its postcodes: `2681`, or a range `2611-2629`.
+
+    `elsewhere`: the name exists outside the region too, so that it tells nothing without a fitting postcode.
+    """
 
     name: str
-    postcodes: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    postcodes: tuple[Annotated[str, Field(pattern=r"^[1-9][0-9]{3}(-[1-9][0-9]{3})?$")], ...] = ()
     elsewhere: bool = False
     valid_from: date | None = None
     valid_to: date | None = None

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Reads a region's folder of YAML, lays an overlay over it, and refuses what does not fit: file, place, rule.
+
+Values stay text until the model reads them (`0518` keeps its zero), a key that stands twice or that nobody knows is
+refused, and a message never repeats what the file says: an overlay can hold addresses of people.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import ValidationError
+
+from schakel.errors import ConfigurationError, Finding
+from schakel.region import Region
+
+# file → the field of Region that it fills; None: its top-level keys are fields of Region themselves
+FILES: Final[Mapping[str, str | None]] = {
+    "region.yaml": None,
+    "partners.yaml": None,  # partners
+    "causes.yaml": None,  # causes
+    "routes.yaml": "routing",  # routes, remarks
+    "disclosure.yaml": "disclosure",
+    "deadlines.yaml": "deadlines",
+    "retention.yaml": "retention",
+    "municipalities.yaml": "municipalities",
+}
+_TOP: Final = {
+    "region.yaml": frozenset({"id", "name", "version", "hub_oin", "hub_name", "contact", "alarms"}),
+    "partners.yaml": frozenset({"partners"}),
+    "causes.yaml": frozenset({"causes"}),
+}
+
+
+def load_region(folder: Path, overlay: Path | None = None) -> Region:
+    """The region in `folder`, with the files of `overlay` (same names, any subset) laid over it.
+
+    Objects merge key by key; lists of objects merge by their identity (`id`, `code`, `owner`, or role with programmes
+    and urgencies); other lists replace. Raises ConfigurationError with one finding per fault.
+    """
+    files = _read_folder(folder, every=True)
+    if overlay is not None:
+        for name, content in _read_folder(overlay, every=False).items():
+            files[name] = _merge(files[name], content)
+    data: dict[str, Any] = {}
+    for name, content in files.items():
+        field = FILES[name]
+        data |= content if field is None else {field: content}
+    try:
+        return Region.model_validate(data, by_alias=False, by_name=True)
+    except ValidationError as error:
+        raise ConfigurationError(
+            *(
+                fault(_place(data, each["loc"]), each["type"], each["msg"])
+                for each in error.errors(include_url=False, include_input=False, include_context=False)
+            )
+        ) from None
+
+
+def fault(place: str, rule: str, en: str, nl: str | None = None) -> Finding:
+    """A finding about configuration; it is for engineers, so Dutch may be the English text with a Dutch opening."""
+    return Finding(place=place, rule=rule, nl=nl or f"Configuratie klopt niet: {en}", en=en)
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+_TEXT: Final = "tag:yaml.org,2002:str"
+
+
+class _Loader(yaml.SafeLoader):
+    """Strings stay strings: `0518`, `no` and `2026-11-01` are text; only true, false and null are anything else."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - the base class keeps its table here
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT:
+                raise yaml.constructor.ConstructorError(None, None, "a key must be text (quote it)", key.start_mark)
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, "the key stands here twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), ["t", "f"])
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$"), ["~", "n", ""])
+
+
+def _read_folder(folder: Path, *, every: bool) -> dict[str, dict[str, Any]]:
+    if not folder.is_dir():
+        raise ConfigurationError(fault(folder.name, "folder-exists", "there is no such folder"))
+    present = sorted(path.name for path in folder.iterdir() if path.suffix in {".yaml", ".yml"})
+    faults = [
+        fault(f"{folder.name}/{name}", "unknown-file", "no such file is read") for name in present if name not in FILES
+    ]
+    if every:
+        missing = [name for name in FILES if name not in present]
+        faults += [fault(f"{folder.name}/{name}", "file-exists", "the file is missing") for name in missing]
+    if faults:
+        raise ConfigurationError(*faults)
+    return {name: _read_file(folder / name) for name in FILES if name in present}
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader, stricter
+    except OSError as error:
+        raise ConfigurationError(fault(name, "file-readable", f"cannot be read ({error.strerror})")) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(fault(name, "utf-8", "is not UTF-8")) from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigurationError(fault(f"{name}:{line}", "yaml", str(error.problem))) from None
+    except yaml.YAMLError:
+        raise ConfigurationError(fault(name, "yaml", "is not YAML")) from None
+    if not isinstance(content, dict):
+        raise ConfigurationError(fault(name, "yaml", "must hold an object"))
+    allowed = _TOP.get(path.name)
+    strangers = sorted(content.keys() - allowed) if allowed is not None else []
+    faults = [fault(f"{name} {key}", "unknown-key", "this key does not belong in this file") for key in strangers]
+    faults += _twice(content, name)
+    if faults:
+        raise ConfigurationError(*faults)
+    return content
+
+
+# -- merging -----------------------------------------------------------------------------------------------------------
+
+
+def _identity(item: Any) -> tuple[Any, ...] | None:
+    """What makes an object in a list the same one in an overlay; None: it has no identity."""
+    if not isinstance(item, dict):
+        return None
+    for key in ("id", "code", "owner"):
+        if key in item:
+            return (key, item[key])
+    if "role" in item and ("fields" in item or "within" in item or "partner" not in item):
+        return ("role", item["role"], *(tuple(item.get(key) or ()) for key in ("programmes", "urgencies")))
+    return None
+
+
+def _merge(base: Any, over: Any) -> Any:
+    if isinstance(base, dict) and isinstance(over, dict):
+        return base | {key: _merge(base[key], value) if key in base else value for key, value in over.items()}
+    if isinstance(base, list) and isinstance(over, list):
+        places = {_identity(item): position for position, item in enumerate(base)}
+        if None not in places and all(_identity(item) is not None for item in over):
+            merged = list(base)
+            for item in over:
+                position = places.get(_identity(item))
+                if position is None:
+                    merged.append(item)
+                else:
+                    merged[position] = _merge(merged[position], item)
+            return merged
+    return over
+
+
+def _twice(value: Any, place: str) -> list[Finding]:
+    """Objects of one list with the same identity: the second would silently hide the first."""
+    faults: list[Finding] = []
+    if isinstance(value, dict):
+        for key, each in value.items():
+            faults += _twice(each, f"{place} {key}" if ".yaml" in place[-5:] else f"{place}.{key}")
+    elif isinstance(value, list):
+        seen: set[tuple[Any, ...]] = set()
+        for position, item in enumerate(value):
+            identity = _identity(item)
+            if identity is not None and identity in seen:
+                faults.append(
+                    fault(f"{place}[{position}]", "twice", "an object with this identity stands here already")
+                )
+            if identity is not None:
+                seen.add(identity)
+            faults += _twice(item, f"{place}[{position}]")
+    return faults
+
+
+def _place(data: Any, location: tuple[str | int, ...]) -> str:
+    """`("routing", "routes", 2, "when")` → `routes.yaml routes[thv-den-haag].when`."""
+    text = ""
+    for part in location:
+        if isinstance(part, int) and isinstance(data, list) and part < len(data):
+            data = data[part]
+            identity = _identity(data)
+            text += f"[{identity[1] if identity else part}]"
+        else:
+            data = data.get(part) if isinstance(data, dict) else None
+            text += f".{part}" if text else str(part)
+    first = str(location[0]) if location else ""
+    for name, field in FILES.items():
+        if field == first:
+            return f"{name} {text.removeprefix(first).removeprefix('.')}".rstrip()
+        if first in _TOP.get(name, ()):
+            return f"{name} {text}"
+    return text or "region"
