@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Puts the HTTP door together: thin handlers, each one call on the hub, under `/v1`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.middleware import Middleware
+
+from api.auth import Doorkeeper
+from api.cases import cases
+from api.guard import Guard
+from api.health import health
+from api.hub import Hub
+from api.limits import Limits
+from api.mailbox import mailbox
+from api.openapi import described
+from api.problems import install_problems, problem_of
+from api.referrals import referrals
+from schakel.errors import LeaseLost, Unacceptable
+
+
+def create_app(hub: Hub) -> FastAPI:
+    """The ASGI application over `hub`. Starts nothing and closes nothing: the hub has its own life."""
+    settings = hub.settings
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[
+            Middleware(Guard, log=hub.log),
+            Middleware(Limits, max_body=settings.max_body, body_timeout=settings.body_timeout),
+        ],
+    )
+    app.state.hub = hub
+    app.state.doorkeeper = Doorkeeper(hub)
+    app.include_router(routes())
+    app.include_router(health())
+    install_problems(app)
+    app.add_exception_handler(LeaseLost, _busy)
+    document = described(routes(), public_url=settings.public_url, contact=hub.region.contact)
+
+    async def openapi() -> Response:
+        return JSONResponse(document)
+
+    app.add_api_route("/v1/openapi.json", openapi, methods=["GET"], include_in_schema=False)
+    return app
+
+
+def routes() -> APIRouter:
+    """Everything under `/v1` that is described."""
+    router = APIRouter(prefix="/v1")
+    for made in (referrals(), cases(), mailbox()):
+        router.include_router(made)
+    return router
+
+
+def openapi_document(*, public_url: str = "https://schakel.example.nl", contact: str = "") -> dict[str, object]:
+    """The description of the interface, without a hub; `contact` is a mail address."""
+    return described(routes(), public_url=public_url, contact=contact)
+
+
+async def _busy(_: Request, __: Exception) -> Response:
+    """Somebody else just rendered the same content: it is there in a moment."""
+    return problem_of(Unacceptable(retry_after=1))

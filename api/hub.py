@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the HTTP door needs of a hub: `schakel.bootstrap.Hub`, as far as the door uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from schakel.involvement import Answer
+from schakel.log import Log
+from schakel.ports import Clock, Envelope, Format, Receipt, Store
+from schakel.records import AnswerOutcome
+from schakel.region import Partner, Region
+from schakel.settings import Settings
+
+
+class Intake(Protocol):
+    async def receive(
+        self, partner: Partner, body: bytes, *, media_type: str, received_at: datetime
+    ) -> tuple[Envelope, Receipt]: ...
+
+
+class Dispatch(Protocol):
+    async def mailbox_content(self, partner: Partner, number: int) -> tuple[bytes, str, bytes]:
+        """Content, media type, SHA-256. Raises NotFound (404; 410 when erased or replaced)."""
+
+
+class Involvement(Protocol):
+    async def answer(self, partner: Partner, answer: Answer, *, now: datetime) -> AnswerOutcome: ...
+    async def case_view(self, partner: Partner, reference: str, *, now: datetime) -> dict[str, Any]: ...
+    async def status(self, partner: Partner | None, message_id: str) -> dict[str, Any]: ...
+
+
+class Hub(Protocol):
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def region(self) -> Region: ...
+    @property
+    def formats(self) -> Mapping[str, Format]: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def log(self) -> Log: ...
+    @property
+    def intake(self) -> Intake: ...
+    @property
+    def dispatch(self) -> Dispatch: ...
+    @property
+    def involvement(self) -> Involvement: ...

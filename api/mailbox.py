@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The mailbox: what waits for a recipient, by number without gaps; content, and a receipt for what came otherwise."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from api.auth import Recipient, TheHub
+from api.hub import Hub
+from api.models import Mailbox, Received
+from api.negotiation import JSON, check_accept
+from schakel.errors import NotFound
+from schakel.records import MailboxEntry
+from schakel.region import Partner
+
+MOST: Final = 500
+LARGEST_NUMBER: Final = 2**53 - 1
+
+Number = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, description="The recipient's own number of the entry.")]
+
+
+def mailbox() -> APIRouter:
+    router = APIRouter(tags=["mailbox"])
+    router.add_api_route(
+        "/mailbox",
+        entries,
+        methods=["GET"],
+        response_model=Mailbox,
+        operation_id="mailbox",
+        summary="What waits, by number",
+        description="Numbers have no gaps: what was replaced or dropped stays as a tombstone.",
+    )
+    router.add_api_route(
+        "/mailbox/{number}",
+        content,
+        methods=["GET"],
+        response_model=None,
+        operation_id="mailboxContent",
+        summary="The content, as it was rendered once; fetching it counts as receiving it",
+    )
+    router.add_api_route(
+        "/mailbox/{number}/receipt",
+        receipt,
+        methods=["POST"],
+        response_model=Received,
+        operation_id="mailboxReceipt",
+        summary="Say that it is received, by whichever way; repeating is harmless",
+    )
+    return router
+
+
+async def entries(
+    request: Request,
+    hub: TheHub,
+    partner: Recipient,
+    after: Annotated[int, Query(ge=0, le=LARGEST_NUMBER, description="The last number you have; 0 for all.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=MOST, description="How many entries at most.")] = 100,
+) -> Response:
+    check_accept(request, JSON)
+    found = await hub.store.mailbox(partner.id, after=after, limit=limit)
+    last = found[-1].number if found else after
+    return JSONResponse({"entries": [_entry(one) for one in found], "last": last})
+
+
+async def content(number: Number, request: Request, hub: TheHub, partner: Recipient) -> Response:
+    check_accept(request, _written_for(hub, partner))
+    body, media_type, digest = await hub.dispatch.mailbox_content(partner, number)
+    return Response(body, headers={"content-digest": _digest(digest)}, media_type=media_type)
+
+
+async def receipt(number: Number, request: Request, hub: TheHub, partner: Recipient) -> Response:
+    check_accept(request, JSON)
+    state = await hub.store.receive(partner.id, number, now=hub.clock.now(), how="receipt")
+    if state is None:
+        raise NotFound()
+    return JSONResponse({"number": number, "state": state})
+
+
+def _written_for(hub: Hub, partner: Partner) -> tuple[str, ...]:
+    """The media types of the format this partner reads."""
+    written = hub.formats.get(partner.receives.representation) if partner.receives else None
+    return written.media_types if written else JSON
+
+
+def _entry(one: MailboxEntry) -> dict[str, object]:
+    return {
+        "number": one.number,
+        "deliveryId": one.delivery_id,
+        "state": one.state,
+        "createdAt": one.created_at.isoformat().replace("+00:00", "Z"),
+        "mediaType": one.media_type,
+        "contentDigest": _digest(one.digest) if one.digest else None,
+    }
+
+
+def _digest(digest: bytes) -> str:
+    """RFC 9530."""
+    return f"sha-256=:{base64.b64encode(digest).decode()}:"

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The shapes of what the HTTP interface answers, for the published description; answers are made by the heart.
+
+`schakel.involvement.Answer` is the one shape that comes in as plain JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from schakel.message import Frozen
+
+
+class FindingOut(Frozen):
+    """Where and by which rule; never the value."""
+
+    place: str
+    rule: str
+    nl: str
+    en: str
+
+
+class ProblemOut(Frozen):
+    """RFC 9457; Dutch first, English beside."""
+
+    type: str
+    status: int
+    title: str
+    title_en: str
+    detail: str
+    detail_en: str
+    instance: str | None = None
+    errors: tuple[FindingOut, ...] = ()
+
+
+class Notice(Frozen):
+    """Who gets it, who does not, and why."""
+
+    recipient: str | None = None
+    role: str
+    outcome: Literal["deliver", "withhold", "park"]
+    rule: str
+    nl: str
+    en: str
+
+
+class Receipt(Frozen):
+    """Accepted: on disk, and routed or parked."""
+
+    id: str
+    state: str
+    duplicate: bool
+    recipients: tuple[Notice, ...]
+    warnings: tuple[FindingOut, ...] = ()
+    parked_cause: str | None = None
+
+
+class Standing(Frozen):
+    """How one asked partner stands."""
+
+    partner: str
+    name: str
+    role: str
+    state: Literal["asked", "received", "confirmed", "declined", "withdrawn", "superseded"]
+
+
+class WhyParked(Frozen):
+    cause: str
+    nl: str
+    en: str
+
+
+class Status(Frozen):
+    """What the sender may know of its message: no persons."""
+
+    id: str
+    kind: str
+    state: str
+    received_at: AwareDatetime
+    parked: WhyParked | None
+    recipients: tuple[Standing, ...]
+    decisions: tuple[Notice, ...]
+    warnings: tuple[FindingOut, ...]
+
+
+class ContactOut(Frozen):
+    name: str
+    phone: str
+    email: str | None = None
+
+
+class AnswerOut(Frozen):
+    answer: str
+    at: AwareDatetime
+    reason_code: str | None = None
+    reason_text: str | None = None
+    contact: ContactOut | None = None
+    answered_at: AwareDatetime | None = None
+
+
+class Line(Standing):
+    """One line of the matrix."""
+
+    asked_at: AwareDatetime
+    due_at: AwareDatetime
+    overdue: bool
+    delivery_state: str | None
+    delivered_at: AwareDatetime | None
+    contradicted: bool
+    answers: tuple[AnswerOut, ...]
+
+
+class CaseMessageLine(Frozen):
+    id: str
+    kind: str
+    source: str
+    state: str
+    received_at: AwareDatetime
+
+
+class Suggestion(Frozen):
+    """Another open case that may be the same household; for the lead."""
+
+    case: str
+    kinds: str
+    state: Literal["open", "joined", "kept-apart"]
+
+
+class CaseView(Frozen):
+    """The matrix for who leads or walks along; for others their own line only."""
+
+    reference: str
+    programme: str
+    opened_at: AwareDatetime
+    requests: tuple[Line, ...]
+    municipality: str | None = None
+    order_count: int | None = None
+    messages: tuple[CaseMessageLine, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+    linked_cases: tuple[str, ...] = ()
+
+
+class Answered(Frozen):
+    """`recorded`, `repeated`, `contradicts` (recorded all the same) or `parked` (no request of yours has it)."""
+
+    outcome: Literal["recorded", "repeated", "contradicts", "parked"]
+    request_state: str | None = None
+
+
+class Entry(Frozen):
+    """One number of a mailbox; `superseded` and `dropped` are tombstones."""
+
+    number: Annotated[int, Field(ge=1)]
+    delivery_id: str
+    state: str
+    created_at: AwareDatetime
+    media_type: str | None = None
+    content_digest: str | None = None
+
+
+class Mailbox(Frozen):
+    """Entries by number; ask again with `after` = `last`."""
+
+    entries: tuple[Entry, ...]
+    last: int
+
+
+class Received(Frozen):
+    number: int
+    state: str

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Publishes the interface as OpenAPI 3.1 that keeps the NL API Design Rules, made from the routes themselves."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from pydantic.json_schema import models_json_schema
+
+from api.guard import API_VERSION
+from api.models import ProblemOut
+from api.problems import MEDIA_TYPE
+from schakel.involvement import Answer
+
+CONTACT: Final = "beheer@schakel.example.nl"
+_REFS: Final = "#/components/schemas/{model}"
+
+_HEADERS: Final = {
+    "API-Version": {
+        "description": "The whole version of the interface.",
+        "schema": {"type": "string", "examples": [API_VERSION]},
+    },
+    "Retry-After": {
+        "description": "Seconds after which to try again.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "Accept-Post": {
+        "description": "The media types that are read here.",
+        "schema": {"type": "string"},
+    },
+    "Content-Digest": {
+        "description": "SHA-256 of the content (RFC 9530).",
+        "schema": {"type": "string"},
+    },
+}
+_PROBLEMS: Final = {
+    "400": "Not readable, or not as described; place and rule, never the value.",
+    "401": "Not known.",
+    "403": "Known, but not for this door.",
+    "404": "Nothing there that the asker may see.",
+    "406": "No answer possible in a form asked for.",
+    "408": "The body came too slowly.",
+    "409": "The same message reference with other content.",
+    "410": "Erased after its term, or replaced by a newer number.",
+    "413": "The body is too large.",
+    "415": "A kind of document that is not read here.",
+    "429": "Too much at once.",
+    "431": "The header is too large.",
+    "500": "Our own fault.",
+    "503": "The store cannot promise that it is kept; nothing was accepted.",
+    "507": "The disk is full; nothing was accepted.",
+}
+_ALWAYS: Final = ("400", "401", "403", "406", "429", "431", "500", "503")
+_MORE: Final = {
+    "handIn": ("408", "409", "413", "415", "507"),
+    "referralStatus": ("404",),
+    "caseView": ("404",),
+    "answer": ("408", "413", "415", "507"),
+    "mailboxContent": ("404", "410"),
+    "mailboxReceipt": ("404", "507"),
+}
+# what sources hand in; the JSON of the THV pool is described by `schakel schema thv-aanmelding`
+_HANDED_IN: Final = {
+    "application/json": {"schema": {"type": "object", "description": "thv-aanmelding@1, or FHIR R4 (message Bundle)."}},
+    "application/fhir+json": {"schema": {"type": "object", "description": "FHIR R4 message Bundle."}},
+    "application/xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0, plain or in SOAP 1.1."}},
+    "text/xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0, plain or in SOAP 1.1."}},
+}
+_ANSWERED: Final = {
+    "application/fhir+json": {"schema": {"type": "object", "description": "OperationOutcome."}},
+    "application/xml": {"schema": {"type": "string", "description": "Bv03."}},
+    "text/xml": {"schema": {"type": "string", "description": "Bv03."}},
+}
+
+
+def described(router: APIRouter, *, public_url: str, contact: str) -> dict[str, Any]:
+    """The document. Paths stand under the server's `/v1`; `contact` is a mail address or empty."""
+    app = FastAPI(
+        title="Schakel",
+        version=API_VERSION,
+        summary="Message hub for the organisations that act when violence at home comes to light",
+        contact={
+            "name": "Beheer Schakel",
+            "email": contact if "@" in contact else CONTACT,
+            "url": public_url,
+        },
+        license_info={"name": "EUPL-1.2", "identifier": "EUPL-1.2"},
+        servers=[{"url": f"{public_url.rstrip('/')}/v1", "description": "This hub"}],
+    )
+    app.include_router(router)
+    document: dict[str, Any] = app.openapi()
+    document["paths"] = {path.removeprefix("/v1"): item for path, item in document["paths"].items()}
+    document["tags"] = [
+        {"name": "referrals", "description": "Sources hand messages in and see how they stand."},
+        {"name": "cases", "description": "Recipients see how a case stands and answer."},
+        {"name": "mailbox", "description": "Recipients fetch what waits for them."},
+    ]
+    document["security"] = [{"apiKey": []}]
+    _components(document)
+    for item in document["paths"].values():
+        for operation in item.values():
+            _operation(operation)
+    _bodies(document["paths"])
+    return document
+
+
+def _components(document: dict[str, Any]) -> None:
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    _, made = models_json_schema([(ProblemOut, "serialization"), (Answer, "validation")], ref_template=_REFS)
+    schemas.update(made["$defs"])
+    components["headers"] = _HEADERS
+    components["securitySchemes"] = {
+        "apiKey": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "`Authorization: Bearer schakel_<id>_<secret>`; a partner can have two keys that are valid.",
+        }
+    }
+
+
+def _operation(operation: dict[str, Any]) -> None:
+    """Every answer has its version; every fault is a problem."""
+    responses = operation["responses"]
+    responses.pop("422", None)
+    for status in (*_ALWAYS, *_MORE.get(operation["operationId"], ())):
+        headers = {"Retry-After"} if status in ("429", "503", "507") else set()
+        headers |= {"Accept-Post"} if status == "415" else set()
+        responses[status] = {
+            "description": _PROBLEMS[status],
+            "headers": {name: _header(name) for name in sorted(headers)},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": _REFS.format(model="ProblemOut")}}},
+        }
+    for response in responses.values():
+        response.setdefault("headers", {})["API-Version"] = _header("API-Version")
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _bodies(paths: dict[str, Any]) -> None:
+    """What the handlers read and write themselves, byte for byte."""
+    hand_in = paths["/referrals"]["post"]
+    hand_in["requestBody"] = {"required": True, "content": _HANDED_IN}
+    hand_in["responses"]["202"]["content"] |= _ANSWERED
+    paths["/answers"]["post"]["requestBody"] = {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": _REFS.format(model="Answer")}}},
+    }
+    content = paths["/mailbox/{number}"]["get"]["responses"]["200"]
+    content["content"] = {
+        "application/json": {"schema": {"type": "object", "description": "The case view; `schakel schema case-view`."}}
+    }
+    content["headers"]["Content-Digest"] = _header("Content-Digest")
+
+
+def _header(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/headers/{name}"}

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Handing a message in, in the source's own format, and asking how it stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from api.auth import Sender, TheHub
+from api.hub import Hub
+from api.models import Receipt, Status
+from api.negotiation import JSON, check_accept, content_type, offered_by
+from api.problems import Problem, problem_of
+from schakel.errors import Refusal, UnsupportedFormat
+from schakel.ports import Format, Reply
+from schakel.region import Partner
+
+
+def referrals() -> APIRouter:
+    router = APIRouter(tags=["referrals"])
+    router.add_api_route(
+        "/referrals",
+        hand_in,
+        methods=["POST"],
+        status_code=202,
+        response_model=Receipt,
+        operation_id="handIn",
+        summary="Hand in a referral, update or withdrawal",
+        description="In the sender's own format; the answer comes in that format. 202 is sent after it is on disk.",
+    )
+    router.add_api_route(
+        "/referrals/{id}",
+        status,
+        methods=["GET"],
+        response_model=Status,
+        operation_id="referralStatus",
+        summary="How a message stands; for its sender only",
+    )
+    return router
+
+
+async def hand_in(request: Request, hub: TheHub, partner: Sender) -> Response:
+    formats = _formats(hub, partner)
+    known = tuple(dict.fromkeys(media_type for one in formats for media_type in one.media_types))
+    try:
+        media_type = content_type(request, known)
+    except UnsupportedFormat as refusal:
+        return problem_of(refusal, headers={"accept-post": ", ".join(known)})
+    check_accept(request, offered_by(formats, media_type))
+    body = await request.body()
+    now = hub.clock.now()
+    try:
+        envelope, receipt = await hub.intake.receive(partner, body, media_type=media_type, received_at=now)
+    except Refusal as refusal:
+        return _refused(request, hub, formats, media_type, body, refusal)
+    reply = hub.formats[envelope.format].accepted(envelope, receipt, now=now, hub_oin=hub.region.hub_oin)
+    return _response(reply)
+
+
+def _formats(hub: Hub, partner: Partner) -> list[Format]:
+    names = partner.sends.formats if partner.sends else ()
+    return [hub.formats[name] for name in names if name in hub.formats]
+
+
+def _refused(
+    request: Request, hub: Hub, formats: list[Format], media_type: str, body: bytes, refusal: Refusal
+) -> Response:
+    """In the words of the format that came in, where it has them; else as a problem."""
+    accept = ",".join(request.headers.getlist("accept"))
+    problem = problem_of(refusal)
+    for one in formats:
+        if media_type in one.media_types and one.recognises(body):
+            reply = one.refused(refusal, body, now=hub.clock.now(), hub_oin=hub.region.hub_oin, accept=accept)
+            return problem if reply is None else _response(reply, headers=_kept(problem))
+    return problem
+
+
+def _kept(problem: Problem) -> dict[str, str]:
+    """Headers that a refusal has in any format."""
+    return {name: problem.headers[name] for name in ("retry-after",) if name in problem.headers}
+
+
+def _response(reply: Reply, *, headers: dict[str, str] | None = None) -> Response:
+    return Response(reply.body, reply.status, headers, media_type=reply.media_type)
+
+
+async def status(id: str, request: Request, hub: TheHub, partner: Sender) -> Response:
+    check_accept(request, JSON)
+    found: dict[str, Any] = await hub.involvement.status(partner, id)
+    return JSONResponse(found)
