@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Reads FHIR data types (codings, names, addresses, telecoms) and remembers what was read, so the rest can be listed.
+
+Dutch habits (nl-core, zib2020): own and partner names in extensions of `family`, the address in parts in extensions of
+`line`, `IN`/`BR`/`CL` qualifiers on given names, an AddressType that says what `use` cannot.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+Node = Mapping[str, Any]
+Plain = dict[str, Any]
+
+HL7: Final = "http://hl7.org/fhir/StructureDefinition/"
+DATA_ABSENT: Final = HL7 + "data-absent-reason"
+CODE_SPECIFICATION: Final = "http://nictiz.nl/fhir/StructureDefinition/ext-CodeSpecification"
+ADDRESS_TYPE: Final = "http://nictiz.nl/fhir/StructureDefinition/ext-AddressInformation.AddressType"
+COMMENT: Final = "http://nictiz.nl/fhir/StructureDefinition/ext-Comment"
+SAFE_TO_CALL: Final = "urn:schakel:safe-to-call"
+SECRET_ADDRESS: Final = "urn:schakel:secret-address"  # noqa: S105 (a label on an address)
+
+_ASIDE: Final = frozenset({"resourceType", "id", "fhir_comments"})  # say nothing about the household
+_AT_ROOT: Final = frozenset({"meta", "language", "contained", "text"})  # judged elsewhere, or the same in prose
+_NAME: Final = re.compile(r"^_?[A-Za-z]{1,40}$")
+_URL: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*:[A-Za-z0-9./_\-:]{1,150}$|^[A-Za-z][A-Za-z\-]{0,40}$")
+_PREFIXES: Final = re.compile(
+    r"^((?:van|von|uit|op|in|aan|bij|onder|over|voor) (?:der|den|de|het|'t|’t|ter|ten|dem|den)|"
+    r"van|von|de la|de l'|de|den|der|du|ter|ten|te|'t|’t|'s|el|al|di|da|dos|la|le) (?=\S)(.+)$",
+    re.IGNORECASE,
+)
+_LINE: Final = re.compile(
+    r"^(?P<street>.*\S)\s+(?P<number>[0-9]{1,5})(?P<rest>(?:\s*|-)[A-Za-z0-9][A-Za-z0-9 \-]{0,10})?$"
+)
+_SUFFIX: Final = re.compile(r"^(?P<letter>[A-Za-z])?(?:[\s\-]*(?P<addition>[A-Za-z0-9][A-Za-z0-9 \-]*))?$")
+_HOLLAND: Final = frozenset({"", "nl", "nld", "nederland", "netherlands", "the netherlands", "6030"})
+_ELSEWHERE: Final = frozenset({"work", "billing", "old", "WP", "BAD", "DIR", "PUB"})
+_MUNICIPALITY: Final = re.compile(r"^[0-9]{4}$")
+
+
+class Reading:
+    """Every look at an element goes through here; what was never looked at is the silent loss."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[int, str]] = set()
+        self._settled: set[tuple[int, str]] = set()
+        self._extensions: set[int] = set()
+
+    def value(self, node: Node, name: str) -> Any:
+        self._seen.add((id(node), name))
+        return node.get(name)
+
+    def text(self, node: Node, name: str) -> str | None:
+        """A non-empty string, stripped; anything else is nothing."""
+        value = node.get(name)
+        if not isinstance(value, str):
+            return None
+        self._seen.add((id(node), name))
+        return value.strip() or None
+
+    def truth(self, node: Node, name: str) -> bool | None:
+        value = node.get(name)
+        if not isinstance(value, bool):
+            return None
+        self._seen.add((id(node), name))
+        return value
+
+    def nodes(self, node: Node, name: str) -> list[Node]:
+        """The objects of a repeating element (a single object counts as one)."""
+        value = node.get(name)
+        found = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, Mapping)]
+        if found:
+            self._seen.add((id(node), name))
+        return found
+
+    def node(self, node: Node, name: str) -> Node:
+        return next(iter(self.nodes(node, name)), {})
+
+    def texts(self, node: Node, name: str) -> list[str | None]:
+        """The strings of a repeating primitive; None keeps a place."""
+        value = node.get(name)
+        if not isinstance(value, list):
+            return []
+        self._seen.add((id(node), name))
+        return [item.strip() if isinstance(item, str) else None for item in value]
+
+    def touch(self, node: Node, *names: str) -> None:
+        """These are understood and hold nothing of their own."""
+        self._seen.update((id(node), name) for name in names)
+
+    def settle(self, node: Node, *names: str) -> None:
+        """These are understood with everything in them."""
+        self.touch(node, *names)
+        self._settled.update((id(node), name) for name in names)
+
+    def extensions(self, node: Node, url: str) -> list[Node]:
+        found = [item for item in _list(node.get("extension")) if isinstance(item, Mapping) and item.get("url") == url]
+        self._extensions.update(id(item) for item in found)
+        for item in found:
+            self.touch(item, "url")
+        return found
+
+    def extension(self, node: Node, url: str) -> Node:
+        return next(iter(self.extensions(node, url)), {})
+
+    def beside(self, node: Node, name: str, position: int | None = None) -> Node:
+        """The `_name` object beside a primitive (of item `position` of a repeating one)."""
+        value = node.get("_" + name)
+        if position is not None:
+            value = value[position] if isinstance(value, list) and position < len(value) else None
+        if not isinstance(value, Mapping):
+            return {}
+        self._seen.add((id(node), "_" + name))
+        return value
+
+    def unread(self, node: Node, path: str, *, root: bool = True) -> Iterator[str]:
+        """Paths of what was not looked at, without positions and without values."""
+        for name, value in node.items():
+            if name in _ASIDE or (root and name in _AT_ROOT) or (id(node), name) in self._settled:
+                continue
+            place = f"{path}.{name if _NAME.match(name) else '@'}"
+            if name in ("extension", "modifierExtension"):
+                for item in _list(value):
+                    if id(item) not in self._extensions:
+                        yield _cut(f"{place}:{_url(item)}")
+                    elif isinstance(item, Mapping):
+                        yield from self.unread(item, f"{place}:{_url(item)}", root=False)
+            elif (id(node), name) not in self._seen:
+                yield _cut(place)
+            else:
+                for item in _list(value):
+                    if isinstance(item, Mapping):
+                        yield from self.unread(item, place, root=False)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _url(extension: Any) -> str:
+    """The last part of the extension's URL, when it looks like one; digits could be somebody's number."""
+    url = extension.get("url") if isinstance(extension, Mapping) else None
+    return url.rpartition("/")[2] if isinstance(url, str) and _URL.match(url) else "@"
+
+
+def _cut(path: str) -> str:
+    """A path that the silent-loss report shows as it is: without digits, at most 60 characters."""
+    return re.sub(r"[0-9]", "#", path)[:60]
+
+
+def compact(plain: Plain) -> Plain:
+    """Without what is not known: None, empty lists and empty objects."""
+    return {name: value for name, value in plain.items() if value is not None and value not in ([], {}, "")}
+
+
+# -- codes ------------------------------------------------------------------------------------------------------------
+
+
+def tokens(reading: Reading, concept: Node, systems: Collection[str] | None = None) -> list[str]:
+    """The codings as `system|code` (FHIR's own token form), only those of `systems` when given."""
+    found = []
+    for coding in reading.nodes(concept, "coding"):
+        token = token_of(reading, coding, systems)
+        if token:
+            found.append(token)
+    return found
+
+
+def token_of(reading: Reading, coding: Node, systems: Collection[str] | None = None) -> str | None:
+    system, code = coding.get("system"), coding.get("code")
+    system = system if isinstance(system, str) else ""
+    if not isinstance(code, str) or not code or (systems is not None and system not in systems):
+        return None
+    reading.touch(coding, "system", "code", "version", "display", "userSelected")
+    return f"{system}|{code}"
+
+
+def label(reading: Reading, concept: Node) -> str | None:
+    """What a person would read: the text, else the first display."""
+    text = reading.text(concept, "text")
+    displays = [reading.text(coding, "display") for coding in reading.nodes(concept, "coding")]
+    return text or next((display for display in displays if display), None)
+
+
+def absent_reason(reading: Reading, node: Node, name: str) -> str | None:
+    """The data-absent-reason beside a primitive, or on the element itself."""
+    for holder in (reading.beside(node, name), node):
+        reason = reading.text(reading.extension(holder, DATA_ABSENT), "valueCode")
+        if reason:
+            return reason
+    return None
+
+
+# -- names ------------------------------------------------------------------------------------------------------------
+
+_USES: Final = ("official", "usual", None, "temp", "nickname", "anonymous", "maiden")
+
+
+def human_name(reading: Reading, holder: Node) -> Plain:
+    """{family, prefix, given, initials, full}: own name without prefix; `full` where one string says more."""
+    names = [name for name in reading.nodes(holder, "name") if name.get("use") != "old"]
+    if not names:
+        return {}
+    name = min(names, key=lambda item: _USES.index(item.get("use")) if item.get("use") in _USES else len(_USES))
+    reading.touch(name, "use", "period", "prefix", "suffix")
+    text = reading.text(name, "text")
+    family, prefix, married = _family(reading, name)
+    given, initials, calls = _given(reading, name)
+    titles = [title for part in ("prefix", "suffix") for title in reading.texts(name, part) if title]
+    for other in names:
+        if other is not name and other.get("use") in ("usual", "nickname") and not other.get("family"):
+            reading.touch(other, "use", "text")
+            calls += [call for call in reading.texts(other, "given") if call]
+    spoken = text or " ".join(part for part in (given, reading.text(name, "family") if married else None) if part)
+    if calls and (text or "") and not any(call in (text or "") for call in calls):
+        spoken = f"{spoken} ({', '.join(calls)})"
+    says_more = not family or married or titles or calls
+    return compact(
+        {
+            "family": family,
+            "prefix": prefix,
+            "given": given or (calls[0] if calls else None),
+            "initials": initials,
+            "full": spoken if says_more else None,
+        }
+    )
+
+
+def _family(reading: Reading, name: Node) -> tuple[str | None, str | None, bool]:
+    """(family, prefix, whether a partner's name goes with it)."""
+    family = reading.text(name, "family")
+    parts = reading.beside(name, "family")
+    own, prefix, partner, partner_prefix = (
+        reading.text(reading.extension(parts, HL7 + "humanname-" + part), "valueString")
+        for part in ("own-name", "own-prefix", "partner-name", "partner-prefix")
+    )
+    if own:
+        return own, prefix, partner is not None
+    if partner:
+        return partner, partner_prefix, False
+    if family and prefix and family.lower().startswith(prefix.lower() + " "):
+        return family[len(prefix) + 1 :].strip(), prefix, False
+    match = _PREFIXES.match(family or "")
+    if match and prefix is None:
+        return match[2], match[1], False
+    return family, prefix, False
+
+
+def _given(reading: Reading, name: Node) -> tuple[str | None, str | None, list[str]]:
+    """(given names, initials, call names), told apart by the qualifier, else by the look of `J.`."""
+    given, initials, calls = [], [], []
+    for position, text in enumerate(reading.texts(name, "given")):
+        qualifier = reading.text(
+            reading.extension(reading.beside(name, "given", position), HL7 + "iso21090-EN-qualifier"), "valueCode"
+        )
+        if not text:
+            continue
+        if qualifier == "IN" or (qualifier is None and re.fullmatch(r"(?:\w{1,2}\.[ \-]?)+", text)):
+            initials.append(text)
+        elif qualifier == "CL":
+            calls.append(text)
+        else:
+            given.append(text)
+    return " ".join(given) or None, "".join(initials) or None, calls
+
+
+# -- addresses and numbers --------------------------------------------------------------------------------------------
+
+
+def address(reading: Reading, node: Node) -> Plain:
+    """{use, street, houseNumber, houseLetter, addition, postalCode, city, municipality, country, foreign, lines, end,
+    secret}. `use` is the nl-core AddressType where there is one, else FHIR's. Work, billing and old addresses are not
+    read: they say nothing about where somebody is."""
+    kind = reading.node(reading.extension(node, ADDRESS_TYPE), "valueCodeableConcept")
+    use = next((token.partition("|")[2] for token in tokens(reading, kind)), None)
+    if use is None:
+        use = "postal" if node.get("type") == "postal" else reading.text(node, "use")
+    if use in _ELSEWHERE:
+        return {}
+    reading.touch(node, "use", "type")
+    country = reading.text(node, "country")
+    codes = _specified(reading, node, "country")
+    foreign = (country or "").lower() not in _HOLLAND and not any(code.lower() in _HOLLAND for code in codes)
+    lines = [line for line in reading.texts(node, "line") if line] if foreign else []
+    district = reading.text(node, "district")
+    hidden = (
+        reading.truth(reading.extension(node, SECRET_ADDRESS), "valueBoolean") is True
+        or absent_reason(reading, node, "line") == "masked"
+    )
+    found = compact(
+        {
+            **({"lines": lines or [reading.text(node, "text")]} if foreign else _street(reading, node)),
+            "postalCode": reading.text(node, "postalCode"),
+            "city": reading.text(node, "city") or district,
+            "municipality": next((c for c in _specified(reading, node, "district") if _MUNICIPALITY.match(c)), None),
+            "country": country,
+        }
+    )
+    if not found and not hidden:
+        return {}
+    period = reading.node(node, "period")
+    reading.touch(period, "start")
+    return compact({"use": use, **found, "end": reading.text(period, "end")}) | {"foreign": foreign, "secret": hidden}
+
+
+def _specified(reading: Reading, node: Node, name: str) -> list[str]:
+    """The codes of nl-core's ext-CodeSpecification beside a primitive."""
+    concept = reading.node(reading.extension(reading.beside(node, name), CODE_SPECIFICATION), "valueCodeableConcept")
+    return [token.partition("|")[2] for token in tokens(reading, concept)]
+
+
+def _street(reading: Reading, node: Node) -> Plain:
+    """Street and number from the parts in the extensions, else from the first line (or text) as it is written."""
+    lines = reading.texts(node, "line")
+    for position, line in enumerate(lines):
+        holder = reading.beside(node, "line", position)
+        parts = {
+            part: reading.text(reading.extension(holder, HL7 + "iso21090-ADXP-" + part), "valueString")
+            for part in ("streetName", "houseNumber", "buildingNumberSuffix", "unitID", "additionalLocator")
+        }
+        if parts["streetName"] or parts["houseNumber"]:
+            suffix = " ".join(p for p in (parts["buildingNumberSuffix"], parts["unitID"]) if p)
+            return _numbered(parts["streetName"] or line, parts["houseNumber"], suffix)
+    written = next((line for line in lines if line), None) or reading.text(node, "text")
+    match = _LINE.match(written or "")
+    if match is None:
+        return {"street": written}
+    return _numbered(match["street"], match["number"], (match["rest"] or "").strip(" -"))
+
+
+def _numbered(street: str | None, number: str | None, suffix: str) -> Plain:
+    number = (number or "").strip()
+    if not re.fullmatch(r"[0-9]{1,5}", number):
+        return {"street": " ".join(part for part in (street, number, suffix) if part) or None}
+    match = _SUFFIX.match(suffix.strip())
+    if match is None or len(match["addition"] or "") > 10:
+        return {"street": street, "houseNumber": number, "addition": suffix[:10]}
+    letter, addition = match["letter"], match["addition"]
+    if letter and addition and not re.match(r"^[A-Za-z][\s\-0-9]", suffix):  # "hs", "bis": one word, not a letter
+        letter, addition = None, suffix.strip()
+    return {"street": street, "houseNumber": number, "houseLetter": letter, "addition": addition}
+
+
+def telecoms(reading: Reading, holder: Node) -> tuple[list[Plain], str | None]:
+    """(phones {number, safe, note}, first e-mail address), best rank first; what is no longer in use is left out."""
+    phones: list[Plain] = []
+    email: str | None = None
+    for item in sorted(reading.nodes(holder, "telecom"), key=_rank):
+        if item.get("use") == "old":
+            continue
+        if item.get("system") in ("phone", "sms", None):
+            phone = _phone(reading, item)
+            phones += [phone] if phone and phone not in phones else []
+        elif item.get("system") == "email" and email is None:
+            email = reading.text(item, "value")
+            reading.touch(item, "system", "use", "rank", "period")
+    return phones, email
+
+
+def _rank(item: Node) -> int:
+    rank = item.get("rank")
+    return rank if isinstance(rank, int) and not isinstance(rank, bool) else 99
+
+
+def _phone(reading: Reading, item: Node) -> Plain:
+    number = reading.text(item, "value")
+    if not number:
+        return {}
+    reading.touch(item, "system", "use", "rank", "period")
+    # mobile or not: nothing hangs on it
+    kind = reading.node(reading.extension(reading.beside(item, "system"), CODE_SPECIFICATION), "valueCodeableConcept")
+    tokens(reading, kind)
+    safe = reading.truth(reading.extension(item, SAFE_TO_CALL), "valueBoolean")
+    note = reading.text(reading.extension(item, COMMENT), "valueString")
+    return compact({"number": number, "note": note}) | ({} if safe is None else {"safe": safe})

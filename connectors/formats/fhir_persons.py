@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Makes one list of persons out of Patients, RelatedPersons and contacts, with how they stand to each other.
+
+A person may be there twice, as Patient and as RelatedPerson: `Patient.link` or the same BSN says so, and they become
+one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from stdnum.nl import bsn as bsn_number
+
+from connectors.formats.fhir_bundle import Index, Resource
+from connectors.formats.fhir_elements import (
+    COMMENT,
+    HL7,
+    Node,
+    Plain,
+    Reading,
+    absent_reason,
+    address,
+    compact,
+    human_name,
+    label,
+    telecoms,
+    token_of,
+    tokens,
+)
+from schakel.errors import Finding
+
+BSN_SYSTEMS: Final = ("http://fhir.nl/fhir/NamingSystem/bsn", "urn:oid:2.16.840.1.113883.2.4.6.3")
+ROLE: Final = "urn:schakel:role"
+UNBORN: Final = "urn:schakel:unborn"
+INFORMED: Final = "urn:schakel:informed"
+SECURITY: Final = "urn:schakel:security"
+CONFIDENTIALITY: Final = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+RELATIONS: Final = frozenset({"http://terminology.hl7.org/CodeSystem/v3-RoleCode", "http://hl7.org/fhir/v3/RoleCode"})
+_RELATION_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
+_HIDING: Final = frozenset({f"{CONFIDENTIALITY}|R", f"{CONFIDENTIALITY}|V", f"{SECURITY}|secret-address"})
+_UNKNOWN_BSN, _UNBORN_BSN = "000000000", "999999999"  # Uitvoeringsregeling Wmo 2015, annex
+
+
+@dataclass(slots=True)
+class Person:
+    """One person while the document is being made; `plain` is what goes into it."""
+
+    plain: Plain
+    resources: list[Resource] = field(default_factory=list)
+    standing: list[tuple[Resource | None, str | None]] = field(default_factory=list)  # (to whom, relation token)
+
+
+def hides(reading: Reading, resource: Node) -> bool:
+    """`meta.security` restricted or very restricted, or our own label: the safest reading of a label on a person is
+    that his whereabouts are secret."""
+    meta = reading.node(resource, "meta")
+    return any(token_of(reading, coding) in _HIDING for coding in reading.nodes(meta, "security"))
+
+
+def persons(reading: Reading, index: Index, used: Iterable[Resource], subject: Resource | None) -> list[Person]:
+    """The persons, the subject first, then in the order of the bundle."""
+    order = [resource for resource in used if resource.type in ("Patient", "RelatedPerson")]
+    order.sort(key=lambda resource: resource is not subject)
+    found: list[Person] = []
+    for resource in order:
+        person = _person(reading, index, resource)
+        twin = _twin(found, index, person)
+        if twin is None:
+            found.append(person)
+        else:
+            _merge(twin, person)
+    for resource in order:
+        found += _contacts(reading, found, resource)
+    for number, person in enumerate(found, start=1):
+        person.plain["id"] = f"p{number}"
+    for person in found:
+        person.plain["relations"] = _relations(person, found)
+    return found
+
+
+def owner(found: Iterable[Person], resource: Resource | None) -> Person | None:
+    """The person that this resource is about."""
+    return next((person for person in found if resource is not None and resource in person.resources), None)
+
+
+def _links(index: Index, resource: Resource) -> list[Resource]:
+    links = resource.body.get("link")
+    items = links if resource.type == "Patient" and isinstance(links, list) else []
+    targets = (index.resolve(item.get("other"), resource) for item in items if isinstance(item, dict))
+    return [target for target in targets if target is not None]
+
+
+def _twin(found: list[Person], index: Index, person: Person) -> Person | None:
+    resource = person.resources[0]
+    for other in found:
+        linked = any(target in other.resources for target in _links(index, resource)) or any(
+            resource in _links(index, known) for known in other.resources
+        )
+        number = person.plain.get("bsn")
+        if linked or (number is not None and number == other.plain.get("bsn") and _agree(person.plain, other.plain)):
+            return other
+    return None
+
+
+def _agree(one: Plain, other: Plain) -> bool:
+    """Nothing that is stated of both says that they are two people."""
+    born, known = one.get("birthDate"), other.get("birthDate")
+    same_birth = born is None or known is None or born.startswith(known) or known.startswith(born)
+    return same_birth and one.get("gender", other.get("gender")) == other.get("gender", one.get("gender"))
+
+
+def shared_bsn_findings(found: Iterable[Person]) -> list[Finding]:
+    """Two different people with one BSN: merging would lose one of them, so a person looks at it."""
+    numbers = [person.plain["bsn"] for person in found if "bsn" in person.plain]
+    if len(set(numbers)) == len(numbers):
+        return []
+    nl, en = "Twee verschillende personen hebben hetzelfde BSN.", "Two different people have the same BSN."
+    return [Finding("Bundle.entry", "bsn-of-one-person", nl, en)]
+
+
+def _merge(person: Person, other: Person) -> None:
+    """What the first resource says stands; the second one fills the gaps, lists are joined; secrecy is sticky."""
+    for name, value in other.plain.items():
+        mine = person.plain.get(name)
+        if isinstance(value, list) and isinstance(mine, list):
+            mine.extend(item for item in value if item not in mine)
+        elif isinstance(value, bool) and isinstance(mine, bool):
+            person.plain[name] = mine or value
+        elif name not in person.plain:
+            person.plain[name] = value
+    person.resources += other.resources
+    person.standing += other.standing
+
+
+def _person(reading: Reading, index: Index, resource: Resource) -> Person:
+    body = resource.body
+    reading.touch(body, "active")
+    reading.settle(body, "link")
+    phones, email = telecoms(reading, body)
+    addresses = [found for node in reading.nodes(body, "address") if (found := address(reading, node))]
+    masked = absent_reason(reading, body, "address") == "masked"
+    language, interpreter, spoken = _language(reading, body)
+    plain = compact(
+        {
+            **_numbers(reading, body),
+            "name": human_name(reading, body),
+            "birthDate": reading.text(body, "birthDate"),
+            "gender": reading.text(body, "gender"),
+            "roles": _roles(reading, body),
+            "nationality": _nationality(reading, body),
+            "informed": _informed(reading, body),
+            "language": language,
+            "languageNote": spoken,
+            "phones": phones,
+            "email": email,
+            "addresses": [found for found in addresses if set(found) - {"foreign", "secret"}],
+        }
+    )
+    absent_reason(reading, body, "birthDate")
+    plain["secret"] = masked or hides(reading, body) or any(found["secret"] for found in addresses)
+    plain["unborn"] = _is_unborn(reading, body) or plain.get("unborn", False)
+    if interpreter is not None:
+        plain["interpreter"] = interpreter
+    person = Person(plain, [resource])
+    if resource.type == "RelatedPerson":
+        _stand(reading, index, person, resource)
+    return person
+
+
+def _is_unborn(reading: Reading, body: Node) -> bool:
+    return reading.truth(reading.extension(body, UNBORN), "valueBoolean") is True
+
+
+def _informed(reading: Reading, body: Node) -> Plain:
+    """Whether this person knows of the referral: an extension with `informed`, `at`, `reason` and `reaction` in it."""
+    outer = reading.extension(body, INFORMED)
+    informed = reading.truth(reading.extension(outer, "informed"), "valueBoolean")
+    if informed is None:
+        return {}
+    at = reading.text(reading.extension(outer, "at"), "valueDate")
+    words = {name: reading.text(reading.extension(outer, name), "valueString") for name in ("reason", "reaction")}
+    return compact({"at": at, **words}) | {"informed": informed}
+
+
+def _stand(reading: Reading, index: Index, person: Person, resource: Resource) -> None:
+    reading.settle(resource.body, "patient")
+    to = index.resolve(resource.body.get("patient"), resource)
+    codes: list[str] = []
+    for concept in reading.nodes(resource.body, "relationship"):
+        person.plain.setdefault("roles", []).extend(tokens(reading, concept, {ROLE}))
+        codes += tokens(reading, concept, RELATIONS)
+        reading.text(concept, "text")
+    person.standing += [(to, _relation(code)) for code in codes] or [(to, None)]
+
+
+def _relation(token: str) -> str:
+    return f"{_RELATION_SYSTEM}|{token.partition('|')[2]}"
+
+
+def _relations(person: Person, found: list[Person]) -> list[Plain]:
+    relations: list[Plain] = []
+    for resource, code in person.standing:
+        to = owner(found, resource)
+        relation = compact({"to": to.plain["id"] if to is not None else None, "code": code})
+        if to is not None and to is not person and relation not in relations:
+            relations.append(relation)
+    return relations
+
+
+def _roles(reading: Reading, body: Node) -> list[str]:
+    found = []
+    for item in reading.extensions(body, ROLE):
+        code = reading.text(item, "valueCode")
+        token = f"{ROLE}|{code}" if code else token_of(reading, reading.node(item, "valueCoding"))
+        found += [token] if token else []
+    return found
+
+
+def _numbers(reading: Reading, body: Node) -> Plain:
+    """{bsn} or {bsnAbsent} and perhaps {unborn}. A broken number is a finding (`bsn_findings`) and is not passed on."""
+    plain: Plain = {}
+    for item in reading.nodes(body, "identifier"):
+        if item.get("system") not in BSN_SYSTEMS or item.get("use") == "old":
+            continue
+        reading.settle(item, "system", "use", "type", "assigner", "period")
+        number = reading.text(item, "value")
+        if number == _UNKNOWN_BSN:
+            plain.setdefault("bsnAbsent", "unknown")
+        elif number == _UNBORN_BSN:
+            plain |= {"bsnAbsent": "not-applicable", "unborn": True}
+        elif number is not None and valid_bsn(number):
+            plain.setdefault("bsn", number)
+        elif number is None:
+            plain.setdefault("bsnAbsent", absent_reason(reading, item, "value") or "unknown")
+    if "bsn" in plain:
+        plain.pop("bsnAbsent", None)
+    return plain
+
+
+def valid_bsn(number: str) -> bool:
+    return len(number) == 9 and number.isascii() and number != _UNKNOWN_BSN and bool(bsn_number.is_valid(number))
+
+
+def bsn_findings(resource: Resource) -> list[Finding]:
+    """BSNs that fail the eleven-test, and a person with two of them: contradictions a person has to look at."""
+    identifiers = resource.body.get("identifier")
+    numbers = set()
+    found = []
+    for position, item in enumerate(identifiers if isinstance(identifiers, list) else []):
+        if not isinstance(item, dict) or item.get("system") not in BSN_SYSTEMS or item.get("use") == "old":
+            continue
+        number = item.get("value")
+        number = number.strip() if isinstance(number, str) else number
+        if number is None or number in (_UNKNOWN_BSN, _UNBORN_BSN):
+            continue
+        if isinstance(number, str) and valid_bsn(number):
+            numbers.add(number)
+            continue
+        place = f"{resource.place}.identifier[{position}].value"
+        found.append(
+            Finding(place, "bsn-eleven-test", "Het BSN voldoet niet aan de elfproef.", "BSN fails eleven-test.")
+        )
+    if len(numbers) > 1:
+        place = f"{resource.place}.identifier"
+        found.append(Finding(place, "bsn-one-per-person", "Eén persoon met twee BSN's.", "One person with two BSNs."))
+    return found
+
+
+def _nationality(reading: Reading, body: Node) -> str | None:
+    extension = reading.extension(body, HL7 + "patient-nationality")
+    concept = reading.node(reading.extension(extension, "code"), "valueCodeableConcept")
+    tokens(reading, concept)
+    return label(reading, concept)
+
+
+def _language(reading: Reading, body: Node) -> tuple[str | None, bool | None, str | None]:
+    """(language, interpreter needed, what is noted with it), the preferred one first."""
+    interpreter = reading.truth(reading.extension(body, HL7 + "patient-interpreterRequired"), "valueBoolean")
+    spoken = sorted(reading.nodes(body, "communication"), key=lambda item: item.get("preferred") is not True)
+    for item in spoken[:1]:
+        reading.touch(item, "preferred")
+        concept = reading.node(item, "language")
+        code = next((token.partition("|")[2] for token in tokens(reading, concept)), None)
+        note = reading.text(reading.extension(item, COMMENT), "valueString")
+        return label(reading, concept) or code, interpreter, note
+    return None, interpreter, None
+
+
+def _contacts(reading: Reading, found: list[Person], resource: Resource) -> list[Person]:
+    """`Patient.contact`: a person that is only named there; nl-core repeats RelatedPersons in it, those are skipped."""
+    made: list[Person] = []
+    for contact in reading.nodes(resource.body, "contact"):
+        holder = {"name": [contact["name"]]} if isinstance(contact.get("name"), dict) else {}
+        name = human_name(reading, holder)
+        if not name:
+            continue  # an organisation only: listed as not placed
+        reading.touch(contact, "name", "gender")
+        phones, email = telecoms(reading, contact)
+        home = address(reading, reading.node(contact, "address"))
+        standing: list[tuple[Resource | None, str | None]] = []
+        roles: list[str] = []
+        for concept in reading.nodes(contact, "relationship"):
+            roles += tokens(reading, concept, {ROLE})
+            standing += [(resource, _relation(code)) for code in tokens(reading, concept, RELATIONS)]
+        if any(_same_contact(person, name, phones) for person in found):
+            continue
+        plain: Plain = compact({"name": name, "roles": roles, "phones": phones, "email": email})
+        plain |= compact({"gender": reading.text(contact, "gender"), "addresses": [home] if len(home) > 2 else []})
+        plain |= {"secret": bool(home.get("secret")), "unborn": False}
+        made.append(Person(plain, [], standing or [(resource, None)]))
+    return made
+
+
+def _same_contact(person: Person, name: Plain, phones: list[Plain]) -> bool:
+    """The same family name with the same given names, initials or number."""
+    known: Any = person.plain.get("name", {})
+    if not known or known.get("family") != name.get("family"):
+        return False
+    numbers = {phone["number"] for phone in person.plain.get("phones", [])}
+    return any(known.get(part) == name[part] for part in ("given", "initials", "full") if part in name) or any(
+        phone["number"] in numbers for phone in phones
+    )
