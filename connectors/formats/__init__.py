@@ -3,16 +3,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from schakel.ports import Format
 
 
-def formats() -> dict[str, Format]:
-    """Every format by name, in the order in which they are asked whether they recognise a body."""
+def formats(*, stuf_schemas: Path | None = None) -> dict[str, Format]:
+    """Every format by name, in the order in which they are asked whether they recognise a body.
+
+    `stuf_schemas`: a folder with the XSDs of StUF-Jeugdzorg; then what comes in as StUF is checked with them too.
+    """
     from connectors.formats.case_json import CaseJson
+    from connectors.formats.fhir_json import FhirJson
+    from connectors.formats.stuf_jz import StufJeugdzorg
     from connectors.formats.thv_json import ThvJson
 
     register: tuple[Format, ...] = (
+        FhirJson(),
         ThvJson(),
         CaseJson(),
+        StufJeugdzorg(schemas=stuf_schemas),
     )
     return {each.name: each for each in register}
