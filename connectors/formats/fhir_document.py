@@ -129,13 +129,13 @@ class _Conversion:
                 everybody = everybody or person is None
                 if person is not None:
                     person.plain["secret"] = True
-        hidden = set()
         for person in self.people:
             person.plain["secret"] = person.plain["secret"] or everybody
-            hidden |= {_door(home) for home in person.plain.get("addresses", []) if person.plain["secret"]}
-        scene = self.scene.get("address", {})
-        if _door(scene) in hidden - {None}:  # an incident at a secret address does not make it less secret
-            scene["secret"] = True
+        hidden = {_door(home) for person in self.people if person.plain["secret"] for home in _homes(person)} - {None}
+        for person in self.people:  # who lives behind a secret door gives it away
+            person.plain["secret"] = person.plain["secret"] or any(_door(home) in hidden for home in _homes(person))
+        if _door(self.scene.get("address", {})) in hidden:  # and so does an incident there
+            self.scene["address"]["secret"] = True
 
     def _expectations(self) -> None:
         """LOINC 11778-8: the expected date of a child that is in the message as unborn, or that is made here."""
@@ -333,6 +333,11 @@ class _Conversion:
                     paths[f"{resource.type}.text"] = None
                 paths.update(dict.fromkeys(self.reading.unread(resource.body, resource.type)))
         return list(paths)
+
+
+def _homes(person: Person) -> list[Plain]:
+    homes: list[Plain] = person.plain.get("addresses", [])
+    return homes
 
 
 def _door(home: Plain) -> tuple[str, str] | None:

@@ -23,7 +23,8 @@ Local code systems and extensions that a source may use (all optional):
 ==============================  ================================================================================
 
 A person's whereabouts are secret when his address says so or is masked, when his `meta.security` is R or V, when a Flag
-says so, and for everybody when the message itself is labelled R or V or the flag names nobody: the safest reading wins.
+says so, and for everybody when the message itself is labelled R or V or the flag names nobody. Whoever lives behind a
+secret door (postcode and number) is hidden too, and an incident there has a secret address: the safest reading wins.
 An unborn child is a Patient with the extension (or the StUF number 999999999), or an Observation of LOINC 11778-8.
 """
 
