@@ -13,20 +13,21 @@ CASE_VIEW: Final = "case-view@1"
 def case_view_schema() -> dict[str, Any]:
     """JSON Schema of `case-view@1`: the case message with everything optional, and what is said to this recipient.
 
-    `withheld`: which parts were left out and by which rule; `request`: what is asked of the recipient; `reminder`:
-    the sentence of its role; `held`/`late`: older messages of the case that wait, or that this one was released late.
+    `withheld`: the rules by which something was left out; `request`: what is asked of the recipient; `reminder`: which
+    reminder of that request this is; `held`: older messages of the case that wait; `late`: released after newer ones.
     """
     schema: dict[str, Any] = _optional(CaseMessage.model_json_schema(by_alias=True, mode="serialization"))
+    text = {"type": "string"}
     schema["title"] = CASE_VIEW
-    schema["properties"]["schema"] = {"type": "string"}
+    schema["properties"]["schema"] = {"const": CASE_VIEW}
     schema["properties"] |= {
-        "withheld": {"type": "array", "items": {"type": "object"}},
-        "request": {"type": "object"},
-        "reminder": {"type": ["object", "string"]},
+        "withheld": {"type": "array", "items": {"type": "object", "properties": {"rule": text}}},
+        "request": {"type": "object", "properties": {"reference": text, "role": text, "dueAt": text}},
+        "reminder": {"type": ["integer", "string", "object"]},
         "held": {"type": "integer"},
         "late": {"type": "boolean"},
     }
-    schema["additionalProperties"] = True  # disclosure may say more to a recipient; canonical JSON passes it on
+    schema["additionalProperties"] = True  # what more is said to a recipient, canonical JSON passes on
     return schema
 
 
