@@ -17,7 +17,7 @@ from schakel.settings import Settings
 
 class Intake(Protocol):
     async def receive(
-        self, partner: Partner, body: bytes, *, media_type: str, received_at: datetime
+        self, partner: Partner, body: bytes, media_type: str, received_at: datetime
     ) -> tuple[Envelope, Receipt]: ...
 
 

@@ -80,17 +80,17 @@ def described(router: APIRouter, *, public_url: str, contact: str) -> dict[str, 
         title="Schakel",
         version=API_VERSION,
         summary="Message hub for the organisations that act when violence at home comes to light",
-        contact={
-            "name": "Beheer Schakel",
-            "email": contact if "@" in contact else CONTACT,
-            "url": public_url,
-        },
         license_info={"name": "EUPL-1.2", "identifier": "EUPL-1.2"},
         servers=[{"url": f"{public_url.rstrip('/')}/v1", "description": "This hub"}],
     )
     app.include_router(router)
     document: dict[str, Any] = app.openapi()
     document["paths"] = {path.removeprefix("/v1"): item for path, item in document["paths"].items()}
+    document["info"]["contact"] = {
+        "name": "Beheer Schakel",
+        "email": contact if "@" in contact else CONTACT,
+        "url": public_url,
+    }
     document["tags"] = [
         {"name": "referrals", "description": "Sources hand messages in and see how they stand."},
         {"name": "cases", "description": "Recipients see how a case stands and answer."},

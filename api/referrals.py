@@ -52,7 +52,7 @@ async def hand_in(request: Request, hub: TheHub, partner: Sender) -> Response:
     body = await request.body()
     now = hub.clock.now()
     try:
-        envelope, receipt = await hub.intake.receive(partner, body, media_type=media_type, received_at=now)
+        envelope, receipt = await hub.intake.receive(partner, body, media_type, now)
     except Refusal as refusal:
         return _refused(request, hub, formats, media_type, body, refusal)
     reply = hub.formats[envelope.format].accepted(envelope, receipt, now=now, hub_oin=hub.region.hub_oin)

@@ -101,6 +101,8 @@ def _parsed(url: str) -> httpx2.URL:
         raise TemporaryFailure("url-refused") from None
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
         raise TemporaryFailure("url-refused")
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        raise TemporaryFailure("url-refused")
     return parsed
 
 
