@@ -38,7 +38,7 @@ MAX_EVALUATIONS: Final = 20_000  # per message
 MAX_SECONDS: Final = 5.0  # per message, on top of the limits per expression
 MAX_FINDINGS: Final = 50
 _LIMIT_CODES: Final = frozenset({"D1011", "D1012", "D2015", "U1001", "U1006"})  # depth, time, sequence, size, steps
-_GRAVITY: Final = ("mapping-limit", "mapping-error", "not-in-schema", "contradiction", "unknown-code")
+CAUSES: Final = ("mapping-limit", "mapping-error", "not-in-schema", "contradiction", "unknown-code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class CompiledMapping:
         run = _Run(root=dict(document), functions=host_functions(self.books, now), now=now)
         out = run.rules(self.rules, _Scope(item=run.root, parent=None, index=None, path=""))
         if run.findings:
-            cause = min((cause for cause, _ in run.findings), key=_GRAVITY.index)
+            cause = min((cause for cause, _ in run.findings), key=CAUSES.index)
             raise Unmappable(cause, *(finding for _, finding in run.findings[:MAX_FINDINGS]))
         return Mapped(document=out, losses=tuple(sorted(survey.losses)), versions=dict(self.versions))
 
