@@ -12,27 +12,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, Literal, Self
+from typing import Any, Final
 
 from schakel import region as tables
 from schakel.errors import ConfigurationError, Finding, PoisonDelivery
 from schakel.fields import FieldNode, covers, field_tree, leaves
-from schakel.identity import address_keys, contact_key, digits, person_keys, plain, postcode_key
+from schakel.identity import address_keys, contact_key, digits, plain, postcode_key
 from schakel.message import (
     Address,
-    CaseContent,
     CaseMessage,
-    Frozen,
     Member,
     MemberRole,
     Phone,
     Reporter,
     Sensitivity,
 )
+from schakel.secrecy import Blind, Secrecy, Side, event_addresses, side_of
+
+__all__ = ["VIEW", "Asked", "Disclosure", "Secrecy", "View", "unknown_fields"]
 
 VIEW: Final = "case-view@1"
-Blind = Callable[..., bytes]  # vault.blind(kind, *parts)
-Side = Literal["removed", "others"]
 SERVED: Final[Mapping[str, frozenset[MemberRole]]] = {
     "household": frozenset(MemberRole),
     "victim": frozenset({MemberRole.VICTIM}),
@@ -42,128 +41,6 @@ SERVED: Final[Mapping[str, frozenset[MemberRole]]] = {
 }
 _ALWAYS: Final = frozenset({"schema", "case.reference"})  # what the view itself says; never the message's own value
 _SHORTEST_NAME: Final = 4  # letters: shorter words of a masked reporter's name stand in any text
-
-
-def side_of(member: Member) -> Side:
-    """Who lives with a hidden person is as hidden as that person; the removed person is on the other side."""
-    return "removed" if member.role is MemberRole.REMOVED else "others"
-
-
-# -- secrecy: sticky per case ------------------------------------------------------------------------------------------
-
-
-class HiddenPerson(Frozen):
-    """Somebody whose whereabouts are secret: blinded identifiers (hex), and the sides on which he or she stood."""
-
-    keys: tuple[str, ...]
-    sides: tuple[Side, ...]
-
-
-class Secrecy(Frozen):
-    """What a case knows of secrets, without holding one. It only grows; kept sealed beside the case."""
-
-    persons: tuple[HiddenPerson, ...] = ()
-    addresses: tuple[str, ...] = ()  # blinded keys of secret addresses (hex)
-    incomparable: bool = False  # a secret address exists that no other address can be compared with
-    unidentified: bool = False  # a hidden person exists whom no later message can be matched with
-
-    @property
-    def anyone(self) -> bool:
-        return bool(self.persons) or bool(self.addresses) or self.unidentified
-
-    def merge(self, content: CaseContent, blind: Blind) -> Secrecy:
-        """With what this message tells. Monotone: once secret stays secret; an operator alone may lower it."""
-        persons, unidentified = list(self.persons), self.unidentified
-        addresses, incomparable = set(self.addresses), self.incomparable
-        for member in content.members:
-            if not member.hidden:
-                continue
-            keys = tuple(sorted(_blinded_person(member, blind)))
-            unidentified |= not keys
-            incomparable |= not any(address.secret for address in member.addresses)
-            if keys:
-                persons = _add(persons, HiddenPerson(keys=keys, sides=(side_of(member),)))
-        for secret in secret_addresses(content):
-            addresses |= _blinded_address(secret, blind)
-            incomparable |= postcode_key(secret) is None
-        # a secret scene or order address says that somebody is hidden there, not who
-        unidentified |= any(address.secret for address in event_addresses(content))
-        return Secrecy(
-            persons=tuple(sorted(persons, key=lambda person: person.keys)),
-            addresses=tuple(sorted(addresses)),
-            incomparable=incomparable,
-            unidentified=unidentified,
-        )
-
-    def hides_address(self, address: Address, blind: Blind) -> bool:
-        """This address is one that the case knows as secret."""
-        return address.secret or not _blinded_address(address, blind).isdisjoint(self.addresses)
-
-    def hides_person(self, member: Member, blind: Blind) -> bool:
-        """This person is one that the case knows as hidden."""
-        keys = _blinded_person(member, blind)
-        return member.hidden or any(not keys.isdisjoint(person.keys) for person in self.persons)
-
-    def surely_elsewhere(self, address: Address, blind: Blind) -> bool:
-        """It can be *shown* to be none of the secret addresses; whatever cannot be compared counts as one."""
-        if self.incomparable or postcode_key(address) is None:
-            return False
-        return not self.hides_address(address, blind)
-
-    def hidden_sides(self, content: CaseContent, blind: Blind) -> frozenset[Side]:
-        """The sides of the household whose whereabouts are hidden; all, when a hidden person cannot be found here."""
-        if self.unidentified:
-            return frozenset({"removed", "others"})
-        sides: set[Side] = {side_of(member) for member in content.members if member.hidden}
-        known = [(side_of(member), _blinded_person(member, blind)) for member in content.members]
-        for person in self.persons:
-            found = [side for side, keys in known if not keys.isdisjoint(person.keys)]
-            if not found:
-                return frozenset({"removed", "others"})
-            sides |= {*found, *person.sides}
-        return frozenset(sides)
-
-    def to_bytes(self) -> bytes:
-        """As kept in the case's file (to be sealed)."""
-        return self.model_dump_json(by_alias=True).encode()
-
-    @classmethod
-    def from_bytes(cls, data: bytes | None) -> Self:
-        """None: a case that knows of no secret."""
-        return cls() if data is None else cls.model_validate_json(data)
-
-
-def secret_addresses(content: CaseContent) -> Iterator[Address]:
-    """Every address of the message that is itself flagged as secret."""
-    for member in content.members:
-        yield from (address for address in member.addresses if address.secret)
-    yield from (address for address in event_addresses(content) if address.secret)
-
-
-def event_addresses(content: CaseContent) -> Iterator[Address]:
-    """The home that an order is about and the scene of an incident."""
-    for event in (content.trigger.restraining_order, content.trigger.incident):
-        if event is not None and event.address is not None:
-            yield event.address
-
-
-def _blinded_person(member: Member, blind: Blind) -> frozenset[str]:
-    return frozenset(blind("secret-person", kind, text).hex() for kind, text in person_keys(member))
-
-
-def _blinded_address(address: Address, blind: Blind) -> frozenset[str]:
-    return frozenset(blind("secret-address", key).hex() for key in address_keys(address))
-
-
-def _add(persons: list[HiddenPerson], new: HiddenPerson) -> list[HiddenPerson]:
-    """Mentions that share an identifier are one person."""
-    same = [person for person in persons if not set(person.keys).isdisjoint(new.keys)]
-    keys, sides = set(new.keys), set(new.sides)
-    for person in same:
-        keys |= set(person.keys)
-        sides |= set(person.sides)
-    rest = [person for person in persons if person not in same]
-    return [*rest, HiddenPerson(keys=tuple(sorted(keys)), sides=tuple(sorted(sides)))]
 
 
 # -- the view ----------------------------------------------------------------------------------------------------------
