@@ -1,0 +1,439 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Assembles what one transaction writes for one message: which case, who gets it and why, what is asked, what waits.
+
+Pure but for fresh identifiers and seals: the same reading and the same facts give the same decision. It runs inside the
+store's transaction, so that nothing it decides from can have changed meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from schakel import household, municipality
+from schakel.deadlines import due_at
+from schakel.disclosure import Secrecy
+from schakel.eligibility import Eligibility
+from schakel.errors import Finding, Unmappable
+from schakel.household import HouseholdDecision
+from schakel.message import CaseHeader, CaseMessage, MessageHeader, MessageKind, Municipality, Programme, Referral
+from schakel.municipality import Resolution
+from schakel.ports import Envelope, Vault
+from schakel.records import (
+    Arrival,
+    CaseChange,
+    CaseFacts,
+    Decision,
+    Facts,
+    MatchKey,
+    NewCase,
+    NewDelivery,
+    NewParked,
+    NewRequest,
+    Recipient,
+    RoutingDecision,
+    SealPlace,
+)
+from schakel.region import Receiving, Region
+from schakel.routing import CurrentTeam, Park, Routed, Router, RoutingFacts
+from schakel.states import MessageState, ParkCause, RequestState
+
+COORDINATOR: Final = "coordinator"
+LOCAL: Final = ZoneInfo("Europe/Amsterdam")  # routes and place names hold by the day in the Netherlands
+LIVE: Final = frozenset({RequestState.ASKED, RequestState.RECEIVED, RequestState.CONFIRMED})
+MOST_LOSSES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the door made of one message. Without `referral`, `trouble` says why it cannot be mapped; with it, `trouble`
+    says which of the format's own rules it breaks."""
+
+    source: str
+    envelope: Envelope
+    referral: Referral | None
+    trouble: Unmappable | None = None
+    losses: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Household:
+    """The case a message belongs to, as far as it is known, with its secrecy after this message."""
+
+    id: str
+    wrapped_key: bytes
+    case: CaseFacts | None  # None: a new one
+    chosen: HouseholdDecision
+    before: Secrecy
+    secrecy: Secrecy
+
+    @property
+    def own(self) -> bool:
+        """The source itself named this case before."""
+        return household.SOURCE_CASE in self.chosen.matched
+
+    @property
+    def team(self) -> tuple[tuple[str, str], ...]:
+        recipients = self.case.recipients if self.case else ()
+        return tuple(dict.fromkeys((one.partner, one.role) for one in recipients))
+
+
+class Asking:
+    """Makes deliveries and requests for those who get a message."""
+
+    def __init__(self, *, region: Region, vault: Vault, new_id: Callable[[], str]) -> None:
+        self._region = region
+        self._vault = vault
+        self._new_id = new_id
+
+    def ask(
+        self,
+        targets: Sequence[tuple[str, str]],
+        *,
+        case_id: str,
+        recipients: Sequence[Recipient],
+        programme: str,
+        urgency: str,
+        now: datetime,
+        late: bool,
+    ) -> tuple[tuple[NewRequest, ...], tuple[NewDelivery, ...]]:
+        """A delivery for each target (partner, role); whoever has no live request in this role is asked, others keep
+        theirs. `recipients`: who has the case already."""
+        live = {(one.partner, one.role): one.request_id for one in recipients if one.request_state in LIVE}
+        requests: list[NewRequest] = []
+        deliveries: list[NewDelivery] = []
+        for partner, role in targets:
+            request_id = live.get((partner, role))
+            if request_id is None:
+                request_id = self._new_id()
+                due = due_at(self._region.deadlines, role=role, programme=programme, urgency=urgency, start=now)
+                requests.append(
+                    NewRequest(
+                        id=request_id,
+                        recipient=partner,
+                        role=role,
+                        reference=self._vault.reference("request", request_id),
+                        case_reference=self._vault.reference("case", f"{case_id}:{partner}"),
+                        due_at=due,
+                    )
+                )
+            deliveries.append(self._delivery(partner, role, urgency, request_id, late))
+        return tuple(requests), tuple(deliveries)
+
+    def _delivery(self, partner_id: str, role: str, urgency: str, request_id: str, late: bool) -> NewDelivery:
+        partner = self._region.partner(partner_id)
+        reached = (partner.receives if partner else None) or Receiving()
+        return NewDelivery(
+            id=self._new_id(),
+            recipient=partner_id,
+            role=role,
+            channel=reached.channel,
+            mode=reached.mode,
+            representation=reached.representation,
+            urgency=urgency,
+            request_id=request_id,
+            late=late,
+        )
+
+
+class Decider:
+    def __init__(
+        self, *, region: Region, router: Router, eligibility: Eligibility, vault: Vault, new_id: Callable[[], str]
+    ) -> None:
+        self._asking = Asking(region=region, vault=vault, new_id=new_id)
+        self._region = region
+        self._router = router
+        self._eligibility = eligibility
+        self._vault = vault
+        self._new_id = new_id
+
+    # -- what the store looks for before it asks
+
+    def programme(self, reading: Reading) -> str:
+        return (reading.referral.programme if reading.referral else Programme.ICM).value
+
+    def keys(self, reading: Reading) -> tuple[MatchKey, ...]:
+        """What the store looks for among open cases. An unmapped message has its source's case reference only."""
+        source, reference = reading.source, reading.envelope.source_case_reference
+        if reading.referral is None:
+            digest = self._vault.blind(household.SOURCE_CASE, source, reference)
+            return (MatchKey(kind=household.SOURCE_CASE, digest=digest),)
+        return household.keys(reading.referral, source=source, source_case_reference=reference, blind=self._vault.blind)
+
+    # -- deciding
+
+    def decide(self, arrival: Arrival, facts: Facts, reading: Reading, *, late: bool = False) -> Decision:
+        """`late`: the message was held and goes out after younger ones."""
+        referral = reading.referral
+        if referral is None:
+            return self._unmapped(arrival, reading)
+        home = self._household(arrival, facts, referral)
+        kind = self._kind(referral, home)
+        today = arrival.received_at.astimezone(LOCAL).date()
+        where = self._where(referral, home, today)
+        orders = household.known_orders(referral, self._vault.blind)
+        ordinal = referral.trigger.restraining_order.ordinal or 0 if referral.trigger.restraining_order else 0
+        known_orders = home.case.orders if home.case else ()
+        count = household.order_count((*known_orders, *orders), max(ordinal, home.case.max_ordinal if home.case else 0))
+        routing_facts = RoutingFacts(
+            source=arrival.source,
+            programme=referral.programme.value,
+            kind=kind.value,
+            municipality=where.code if where.in_region else None,
+            place=where.place,
+            urgency=referral.urgency.value,
+            order_count=count,
+            known=bool(home.team),
+        )
+        message = self._message(arrival, referral, home, kind, where, count, routing_facts)
+        routed = self._route(routing_facts, referral, home, reading.trouble, today)
+        requests, deliveries = self._asking.ask(
+            routed.targets,
+            case_id=home.id,
+            recipients=home.case.recipients if home.case else (),
+            programme=referral.programme,
+            urgency=referral.urgency,
+            now=arrival.received_at,
+            late=late,
+        )
+        return Decision(
+            case_id=home.id,
+            new_case=None if home.case else self._new_case(home, referral, where),
+            change=CaseChange(
+                municipality=where.code if where.in_region and not (home.case and home.case.municipality) else None,
+                secrecy=self._sealed_secrecy(home),
+                orders=orders,
+                max_ordinal=ordinal,
+            ),
+            keys=arrival.keys,
+            kind=kind.value,
+            state=MessageState.PARKED if routed.parking and routed.parking.whole else MessageState.ROUTED,
+            content=self._sealed_message(arrival.message_id, message, home.id, home.wrapped_key),
+            versions=_versions(reading),
+            routing=routed.decisions,
+            deliveries=deliveries,
+            requests=requests,
+            parked=self._parked(routed.parking, reading.trouble, where, arrival.received_at),
+            suggestions=home.chosen.suggestions,
+            warnings=(*_losses(reading), *(where.findings if where.in_region else ())),
+        )
+
+    def _unmapped(self, arrival: Arrival, reading: Reading) -> Decision:
+        """Kept as it came: no case and no content yet; a person mends the message or the mapping."""
+        trouble = reading.trouble or Unmappable(ParkCause.MAPPING_ERROR)
+        return Decision(
+            case_id=None,
+            new_case=None,
+            change=CaseChange(),
+            keys=(),
+            kind=MessageKind.REFERRAL.value,
+            state=MessageState.PARKED,
+            content=None,
+            versions=_versions(reading),
+            routing=(self._waits(trouble.cause),),
+            deliveries=(),
+            requests=(),
+            parked=(
+                NewParked(
+                    id=self._new_id(),
+                    cause=trouble.cause,
+                    owner=COORDINATOR,
+                    findings=trouble.findings,
+                    suggests=(),
+                    next_alarm_at=arrival.received_at,
+                ),
+            ),
+            suggestions=(),
+            warnings=(),
+        )
+
+    def _household(self, arrival: Arrival, facts: Facts, referral: Referral) -> _Household:
+        chosen = household.choose(arrival.programme, facts.matches)
+        case = next((match for match in facts.matches if match.id == chosen.join), None)
+        case_id = case.id if case else self._new_id()
+        before = self._secrecy(case)
+        return _Household(
+            id=case_id,
+            wrapped_key=case.wrapped_key if case else self._vault.new_key(case_id),
+            case=case,
+            chosen=chosen,
+            before=before,
+            secrecy=before.merge(referral, self._vault.blind),
+        )
+
+    def _kind(self, referral: Referral, home: _Household) -> MessageKind:
+        """A second message of the source's own case is an update, whatever it calls itself; an update of what nobody
+        has got is a referral to whoever gets it."""
+        if referral.kind is MessageKind.WITHDRAWAL:
+            return MessageKind.WITHDRAWAL
+        if home.team and (home.own or referral.kind is MessageKind.UPDATE):
+            return MessageKind.UPDATE
+        return MessageKind.REFERRAL
+
+    def _where(self, referral: Referral, home: _Household, today: date) -> Resolution:
+        blind = self._vault.blind
+        return municipality.resolve(
+            referral,
+            self._region.municipalities,
+            on=today,
+            hides_address=lambda address: home.secrecy.hides_address(address, blind),
+            hides_person=lambda member: home.secrecy.hides_person(member, blind),
+        )
+
+    def _message(
+        self,
+        arrival: Arrival,
+        referral: Referral,
+        home: _Household,
+        kind: MessageKind,
+        where: Resolution,
+        count: int,
+        facts: RoutingFacts,
+    ) -> CaseMessage:
+        content = {
+            name: getattr(referral, name)
+            for name in type(referral).model_fields
+            if name not in ("kind", "programme", "urgency", "phase", "occurred_at")
+        }
+        return CaseMessage(
+            **content,
+            message=MessageHeader(
+                id=UUID(arrival.message_id),
+                kind=kind,
+                source=arrival.source,
+                message_reference=arrival.message_reference,
+                source_case_reference=arrival.source_case_reference,
+                occurred_at=referral.occurred_at,
+                received_at=arrival.received_at,
+            ),
+            case=CaseHeader(
+                reference=home.id,
+                region=self._region.id,
+                programme=referral.programme,
+                municipality=Municipality(code=where.code, name=where.name, rule=where.rule),
+                urgency=referral.urgency,
+                phase=referral.phase,
+                order_count=count,
+            ),
+            remarks=self._eligibility.remarks(facts, referral),
+        )
+
+    # -- who
+
+    def _route(
+        self, facts: RoutingFacts, referral: Referral, home: _Household, trouble: Unmappable | None, today: date
+    ) -> Routed:
+        if trouble is not None:
+            return self._waiting(trouble.cause)
+        if not home.team:
+            if referral.kind is MessageKind.WITHDRAWAL:
+                return self._waiting(ParkCause.CONTRADICTION)
+            return self._router.route(facts, today=today)
+        fresh = self._router.route(facts, today=today)
+        if not home.own and fresh.parking is not None and fresh.parking.whole:
+            return fresh  # as it would be without the match: the reply never reveals one
+        current = CurrentTeam(
+            municipality=home.case.municipality if home.case else None,
+            recipients=home.team,
+            own=home.own,
+            secret_move=municipality.secret_move(
+                referral, home.case.municipality if home.case else None, self._region.municipalities, on=today
+            ),
+        )
+        return self._router.route(facts, today=today, current=current)
+
+    def _waiting(self, cause: str) -> Routed:
+        return Routed(
+            targets=(),
+            parking=Park(cause=cause, owner=COORDINATOR, suggests=(), whole=True),
+            rule=cause,
+            decisions=(self._waits(cause),),
+        )
+
+    def _waits(self, cause: str) -> RoutingDecision:
+        text = self._region.causes.get(cause)
+        return RoutingDecision(
+            recipient=None,
+            role="lead",
+            outcome="park",
+            rule=f"parked:{cause}",
+            nl=text.nl if text else "Een mens moet eerst beslissen.",
+            en=text.en if text else "A person must decide first.",
+        )
+
+    def _parked(
+        self, parking: Park | None, trouble: Unmappable | None, where: Resolution, now: datetime
+    ) -> tuple[NewParked, ...]:
+        if parking is None:
+            return ()
+        findings = trouble.findings if trouble else (where.findings if where.cause == parking.cause else ())
+        return (
+            NewParked(
+                id=self._new_id(),
+                cause=parking.cause,
+                owner=parking.owner,
+                findings=findings,
+                suggests=parking.suggests,
+                next_alarm_at=now,
+                whole=parking.whole,
+            ),
+        )
+
+    # -- seals
+
+    def _secrecy(self, case: CaseFacts | None) -> Secrecy:
+        if case is None or case.secrecy is None:
+            return Secrecy()
+        place = SealPlace("case_file", case.id, "secrecy")
+        return Secrecy.from_bytes(self._vault.open(case.wrapped_key, case.secrecy, owner=case.id, place=place))
+
+    def _sealed_secrecy(self, home: _Household) -> bytes | None:
+        if home.secrecy == home.before:
+            return None
+        place = SealPlace("case_file", home.id, "secrecy")
+        return self._vault.seal(home.wrapped_key, home.secrecy.to_bytes(), owner=home.id, place=place)
+
+    def _sealed_message(self, message_id: str, message: CaseMessage, case_id: str, wrapped_key: bytes) -> bytes:
+        plain = message.model_dump_json(by_alias=True, exclude_none=True).encode()
+        return self._vault.seal(wrapped_key, plain, owner=case_id, place=SealPlace("message", message_id, "content"))
+
+    def _new_case(self, home: _Household, referral: Referral, where: Resolution) -> NewCase:
+        return NewCase(
+            programme=referral.programme.value,
+            municipality=where.code if where.in_region else None,
+            wrapped_key=home.wrapped_key,
+        )
+
+
+def _versions(reading: Reading) -> str:
+    """By which files it was made, and which paths of the source nobody read (paths, never values)."""
+    return json.dumps({**reading.versions, "losses": list(reading.losses)}, sort_keys=True)
+
+
+def _losses(reading: Reading) -> tuple[Finding, ...]:
+    shown = reading.losses[:MOST_LOSSES]
+    warnings = [
+        _finding(path, "mapping:not-read", "Dit veld is niet overgenomen.", "This field was not taken over.")
+        for path in shown
+    ]
+    if len(reading.losses) > len(shown):
+        more = len(reading.losses) - len(shown)
+        warnings.append(
+            _finding(
+                "message",
+                "mapping:more-not-read",
+                f"En nog {more} velden zijn niet overgenomen.",
+                f"And {more} more fields were not taken over.",
+            )
+        )
+    return tuple(warnings)
+
+
+def _finding(place: str, rule: str, nl: str, en: str) -> Finding:
+    return Finding(place=place, rule=rule, nl=nl, en=en)

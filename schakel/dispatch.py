@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Brings deliveries that are due to their recipients: claim a lane, render once, keep, send, write the outcome.
+
+At least once: the bytes are kept before the first send and every repeat sends the same ones. One slow recipient holds
+up nobody else: places are given per recipient, and each delivery ends on its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from schakel.batching import Batcher
+from schakel.errors import LeaseLost, NotFound, PoisonDelivery, RecipientGone, SchakelError, Tampered, TemporaryFailure
+from schakel.failpoints import Failpoint, hit
+from schakel.log import Log
+from schakel.ports import AdminStore, Broker, Channel, Clock, DeliveryStore, Parcel, SigningSecret, Vault
+from schakel.records import AuditEntry, Claimed, DeliveryOutcome, NewAlarm, NewDelivery, Rendered, SealPlace
+from schakel.region import Partner, Region
+from schakel.rendering import Renderer, View
+from schakel.retry import breaker_open_until, next_attempt
+
+SWEEP: Final = 2.0  # seconds between two looks at the store for what no bell told of
+RENEW: Final = 5.0  # seconds; a lease lasts 15
+CLAIMS: Final = 100  # deliveries in one claim
+HELD: Final = 2_000  # deliveries under lease in this process, most of them waiting for a place at their recipient
+SENDING: Final = 200  # sends at the same time, over all recipients
+SENDING_TO_ONE: Final = 8  # sends at the same time to one recipient
+SEND_LIMIT: Final = 60.0  # seconds; a channel has its own, shorter limit
+OUTCOMES: Final = 200  # in one transaction
+SECRETS_FRESH: Final = timedelta(seconds=30)
+COORDINATOR: Final = "coordinator"
+REASON_SUPERSEDED: Final = "disclosure-became-stricter"
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchStore:
+    """The two sockets that this service works with; one engine gives both."""
+
+    deliveries: DeliveryStore
+    admin: AdminStore
+
+
+class Dispatch:
+    def __init__(
+        self,
+        *,
+        store: DispatchStore,
+        broker: Broker,
+        channels: Mapping[str, Channel],
+        renderer: Renderer,
+        region: Region,
+        vault: Vault,
+        clock: Clock,
+        new_id: Callable[[], str],
+        jitter: Callable[[], float],
+        log: Log,
+    ) -> None:
+        """`jitter`: a number from 0 up to 1, anew at each call."""
+        self._store = store.deliveries
+        self._admin = store.admin
+        self._broker = broker
+        self._channels = channels
+        self._renderer = renderer
+        self._region = region
+        self._vault = vault
+        self._clock = clock
+        self._new_id = new_id
+        self._jitter = jitter
+        self._log = log
+        self._leases: dict[str, tuple[str, asyncio.Task[None]]] = {}  # delivery id → token, the task that works on it
+        self._renewing: asyncio.Task[None] | None = None
+        self._overall = asyncio.Semaphore(SENDING)
+        self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(SENDING_TO_ONE))
+        self._failures: defaultdict[str, int] = defaultdict(int)
+        self._secrets: dict[str, tuple[datetime, tuple[SigningSecret, ...]]] = {}
+        self._keeping: Batcher[tuple[Claimed, Rendered], LeaseLost | None] = Batcher(self._keep_many, most=OUTCOMES)
+        self._finishing: Batcher[DeliveryOutcome, bool] = Batcher(self._finish_many, most=OUTCOMES)
+
+    # -- the loop
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until `stop`, then lets what is under way end."""
+        loop = asyncio.get_running_loop()
+        next_sweep = loop.time()
+        while not stop.is_set():
+            bells = await self._listen(stop, max(0.0, next_sweep - loop.time()))
+            try:
+                if bells:
+                    await self._take(len(bells), only=bells)
+                if loop.time() >= next_sweep:
+                    claimed = await self._take(CLAIMS)
+                    next_sweep = loop.time() + (0.0 if claimed == CLAIMS else SWEEP)
+            except SchakelError as error:
+                self._log.error("dispatch.claim-failed", exc_info=error)
+                next_sweep = loop.time() + SWEEP
+            if len(self._leases) >= HELD:
+                await asyncio.wait([task for _, task in self._leases.values()], return_when=asyncio.FIRST_COMPLETED)
+        await self.drain()
+
+    async def run_once(self) -> int:
+        """Claims and sends until nothing is due any more; the number of attempts. For tests and for `--once`."""
+        attempts = 0
+        while claimed := await self._take(CLAIMS):
+            attempts += claimed
+            await self.drain()
+        return attempts
+
+    async def drain(self) -> None:
+        """Returns when everything this process has claimed has ended."""
+        while self._leases:
+            await asyncio.wait([task for _, task in self._leases.values()])
+        if self._renewing is not None:
+            self._renewing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._renewing
+            self._renewing = None
+
+    async def aclose(self) -> None:
+        """Ends at once: what was under way is sent again, with the same bytes, when its lease has run out."""
+        tasks = [task for _, task in self._leases.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.drain()
+
+    async def _listen(self, stop: asyncio.Event, wait: float) -> list[str]:
+        """Delivery ids that the broker rang for; () at the sweep's time or when the hub stops."""
+        hearing = asyncio.ensure_future(self._broker.listen(CLAIMS, wait))
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait({hearing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return [bell.delivery_id for bell in hearing.result()] if hearing.done() else []
+        finally:
+            for task in (hearing, stopping):
+                task.cancel()
+
+    async def _take(self, limit: int, *, only: Sequence[str] | None = None) -> int:
+        limit = min(limit, HELD - len(self._leases))
+        if limit <= 0:
+            return 0
+        claimed = await self._store.claim(now=self._clock.now(), limit=limit, only=only)
+        hit(Failpoint.DISPATCH_AFTER_CLAIM)
+        for one in claimed:
+            task = asyncio.create_task(self._deliver(one))
+            self._leases[one.id] = (one.token, task)
+        if claimed and (self._renewing is None or self._renewing.done()):
+            self._renewing = asyncio.create_task(self._renew())
+        return len(claimed)
+
+    async def _renew(self) -> None:
+        """Keeps the leases of what is under way; a lease that is lost ends its work."""
+        while self._leases:
+            await asyncio.sleep(RENEW)
+            held = [(delivery, token) for delivery, (token, _) in self._leases.items()]
+            try:
+                kept = await self._store.renew(held, now=self._clock.now())
+            except SchakelError as error:
+                self._log.error("dispatch.renew-failed", exc_info=error)
+                continue
+            for (delivery, _), still in zip(held, kept, strict=True):
+                if not still and delivery in self._leases:
+                    self._leases[delivery][1].cancel()
+
+    # -- one delivery
+
+    async def _deliver(self, claimed: Claimed) -> None:
+        try:
+            async with self._places[claimed.recipient], self._overall:
+                outcome = await self._attempt(claimed)
+            hit(Failpoint.DISPATCH_AFTER_SEND)
+            held = await self._finishing.put(outcome)
+            hit(Failpoint.DISPATCH_AFTER_FINISH)
+            self._log.info(
+                "delivery.attempted",
+                delivery=claimed.id,
+                recipient=claimed.recipient,
+                number=claimed.number,
+                outcome=outcome.event if held else "lost",
+                reason=outcome.reason,
+            )
+        except LeaseLost:
+            self._log.info("delivery.lease-lost", delivery=claimed.id)
+        except asyncio.CancelledError:
+            self._log.info("delivery.let-go", delivery=claimed.id)
+        except Exception as error:  # the store is away or we are wrong: the lease runs out and the row is claimed again
+            self._log.error("delivery.interrupted", delivery=claimed.id, exc_info=error)
+        finally:
+            self._leases.pop(claimed.id, None)
+
+    async def _attempt(self, claimed: Claimed) -> DeliveryOutcome:
+        """Raises LeaseLost, and whatever the store raises."""
+        try:
+            view, stricter = await self._content(claimed)
+            if stricter:
+                return self._superseded(claimed)
+            parcel = await self._parcel(claimed, view)
+            channel = self._channels.get(claimed.channel)
+            if channel is None:
+                raise PoisonDelivery("channel-unknown")
+            async with asyncio.timeout(SEND_LIMIT):
+                how = await channel.send(parcel, now=self._clock.now())
+        except TimeoutError:
+            return self._failed(claimed, TemporaryFailure("timeout"))
+        except TemporaryFailure as failure:
+            return self._failed(claimed, failure)
+        except RecipientGone:
+            return self._gone(claimed)
+        except (PoisonDelivery, Tampered) as poison:
+            return self._poisoned(claimed, poison)
+        self._failures.pop(claimed.recipient, None)
+        return DeliveryOutcome(id=claimed.id, token=claimed.token, event="notify" if how == "notified" else "deliver")
+
+    async def _content(self, claimed: Claimed) -> tuple[View, bool]:
+        """The bytes to send, kept before anyone sends them; True: the kept ones show more than may be shown now."""
+        kept = self._renderer.reopen(claimed)
+        if kept is not None and claimed.rendered is not None:
+            if claimed.rendered.secrecy_version >= claimed.secrecy_version:
+                return kept, False
+            return kept, self._renderer.render(claimed, now=self._clock.now()).digest != kept.digest
+        view = self._renderer.render(claimed, now=self._clock.now())
+        rendered = self._renderer.seal(claimed, view)
+        lost = await self._keeping.put((claimed, rendered))
+        if lost is not None:
+            raise lost
+        hit(Failpoint.DISPATCH_AFTER_RENDER)
+        return view, False
+
+    async def _parcel(self, claimed: Claimed, view: View) -> Parcel:
+        partner = self._region.partner(claimed.recipient)
+        if partner is None:
+            raise PoisonDelivery("recipient-unknown")
+        return Parcel(
+            delivery_id=claimed.id,
+            recipient=claimed.recipient,
+            number=claimed.number,
+            url=partner.receives.url if partner.receives else None,
+            mode=claimed.mode,
+            media_type=view.media_type,
+            content=view.content,
+            digest=view.digest,
+            event_type=view.event_type,
+            rendered_at=view.rendered_at,
+            secrets=await self._secrets_of(claimed.recipient),
+        )
+
+    async def _secrets_of(self, partner: str) -> tuple[SigningSecret, ...]:
+        now = self._clock.now()
+        known = self._secrets.get(partner)
+        if known is not None and now - known[0] < SECRETS_FRESH:
+            return known[1]
+        rows = await self._admin.secrets(partner, now=now)
+        opened = tuple(
+            SigningSecret(
+                kind=row.kind,
+                value=self._vault.open(
+                    row.sealed.wrapped_key,
+                    row.sealed.data,
+                    owner=row.id,
+                    place=SealPlace("partner_secret", row.id, "secret"),
+                ),
+            )
+            for row in rows
+        )
+        self._secrets[partner] = (now, opened)
+        return opened
+
+    # -- how it ended
+
+    def _failed(self, claimed: Claimed, failure: TemporaryFailure) -> DeliveryOutcome:
+        now = self._clock.now()
+        self._failures[claimed.recipient] += 1
+        plan = next_attempt(
+            claimed.attempts + 1,
+            schedule=self._region.deadlines.retry,
+            probe_every=self._region.deadlines.probe_every,
+            now=now,
+            retry_after=failure.retry_after,
+            jitter=self._jitter(),
+        )
+        return DeliveryOutcome(
+            id=claimed.id,
+            token=claimed.token,
+            event="fail",
+            reason=failure.reason,
+            next_at=plan.at,
+            alarm=self._alarm(claimed, "delivery-failing", _FAILING) if plan.exhausted else None,
+            breaker_open_until=breaker_open_until(self._failures[claimed.recipient], now=now),
+        )
+
+    def _gone(self, claimed: Claimed) -> DeliveryOutcome:
+        """410: one alarm per recipient, and a slow probe until the endpoint is back or an operator ends it."""
+        now = self._clock.now()
+        self._failures[claimed.recipient] += 1
+        return DeliveryOutcome(
+            id=claimed.id,
+            token=claimed.token,
+            event="fail",
+            reason="recipient-gone",
+            next_at=now + self._region.deadlines.probe_every,
+            alarm=self._alarm(claimed, "recipient-gone", _GONE, subject=claimed.recipient),
+            breaker_open_until=breaker_open_until(self._failures[claimed.recipient], now=now, gone=True),
+        )
+
+    def _poisoned(self, claimed: Claimed, poison: PoisonDelivery | Tampered) -> DeliveryOutcome:
+        reason = poison.reason if isinstance(poison, PoisonDelivery) else "tampered"
+        return DeliveryOutcome(
+            id=claimed.id,
+            token=claimed.token,
+            event="park",
+            reason=reason,
+            alarm=self._alarm(claimed, "poison-delivery", _POISON),
+        )
+
+    def _superseded(self, claimed: Claimed) -> DeliveryOutcome:
+        return DeliveryOutcome(
+            id=claimed.id,
+            token=claimed.token,
+            event="supersede",
+            reason=REASON_SUPERSEDED,
+            replacement=self._replacement(claimed),
+        )
+
+    def _replacement(self, claimed: Claimed) -> NewDelivery:
+        """A new id and a new number for the stricter view; it carries the same request."""
+        return NewDelivery(
+            id=self._new_id(),
+            recipient=claimed.recipient,
+            role=claimed.role,
+            channel=claimed.channel,
+            mode=claimed.mode,
+            representation=claimed.representation,
+            urgency=claimed.urgency,
+            request_id=claimed.request_id,
+            late=claimed.late,
+        )
+
+    def _alarm(self, claimed: Claimed, cause: str, text: tuple[str, str], *, subject: str | None = None) -> NewAlarm:
+        partner = self._region.partner(claimed.recipient)
+        name = partner.name if partner else claimed.recipient
+        nl, en = text
+        return NewAlarm(
+            cause=cause,
+            subject=subject or claimed.id,
+            owner=COORDINATOR,
+            nl=nl.format(name=name, number=claimed.number),
+            en=en.format(name=name, number=claimed.number),
+        )
+
+    async def _finish_many(self, outcomes: Sequence[DeliveryOutcome]) -> list[bool]:
+        return await self._store.finish(outcomes, now=self._clock.now())
+
+    async def _keep_many(self, rendered: Sequence[tuple[Claimed, Rendered]]) -> list[LeaseLost | None]:
+        """One transaction for all; when one of them has lost its lane, each on its own."""
+        try:
+            await self._store.keep_rendered(rendered)
+        except LeaseLost as lost:
+            if len(rendered) == 1:
+                return [lost]
+            return [one for each in rendered for one in await self._keep_many([each])]
+        return [None] * len(rendered)
+
+    # -- reading by mailbox
+
+    async def mailbox_content(self, partner: Partner, number: int) -> tuple[bytes, str, bytes]:
+        """Content, media type and SHA-256 of what waits under `number`; reading it is receiving it, and is audited.
+
+        Raises NotFound: not this partner's, a tombstone, or (410) erased after its term."""
+        item = await self._store.mailbox_item(partner.id, number)
+        if item is None:
+            raise NotFound()
+        if item.rendered is not None and item.rendered.sealed is None:
+            raise NotFound(status=410)
+        try:
+            view, stricter = await self._content(item)
+        except (PoisonDelivery, Tampered) as poison:
+            self._log.error("mailbox.cannot-render", delivery=item.id, exc_info=poison)
+            await self._admin.raise_alarms([self._alarm(item, "poison-delivery", _POISON)], now=self._clock.now())
+            raise NotFound() from None
+        now = self._clock.now()
+        if stricter:
+            await self._store.supersede(item.id, self._replacement(item), now=now)
+            raise NotFound(status=410)
+        await self._store.receive(partner.id, number, now=now, how="fetch")
+        await self._admin.audit([AuditEntry(at=now, actor=partner.id, action="fetch-content", object=item.id)])
+        return view.content, view.media_type, view.digest
+
+
+_FAILING: Final = (
+    "Bericht {number} komt niet aan bij {name}: alle geplande pogingen zijn mislukt. Bel de organisatie; wij blijven "
+    "het langzaam proberen.",
+    "Message {number} does not reach {name}: every planned attempt failed. Call the organisation; we keep trying "
+    "slowly.",
+)
+_GONE: Final = (
+    "Het adres van {name} bestaat niet meer (410). Bel de organisatie; berichten wachten.",
+    "The address of {name} is gone (410). Call the organisation; messages wait.",
+)
+_POISON: Final = (
+    "Bericht {number} voor {name} kan niet worden gemaakt of verzonden en staat apart. Een beheerder moet kijken.",
+    "Message {number} for {name} cannot be made or sent and is set aside. An operator must look.",
+)

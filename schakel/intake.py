@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The door: choose a format, read, map, seal, keep in one transaction, then say who gets it and why.
+
+Whatever can be read is kept: what cannot be mapped is accepted and parked, because behind it is a household. Whoever
+comes while a commit is under way shares the next one; when too many wait, the door says so instead of promising.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from schakel.batching import Batcher
+from schakel.decision import Decider, Reading
+from schakel.errors import Finding, Forbidden, NotFound, Refusal, Unacceptable, Unmappable, UnsupportedFormat
+from schakel.failpoints import Failpoint, hit
+from schakel.log import Log
+from schakel.message import Referral
+from schakel.ports import AdminStore, Broker, DecideParked, Envelope, Format, IntakeStore, Notice, Receipt, Vault
+from schakel.records import Accepted, Arrival, Decision, Facts, ParkedFacts, Sealed, SealPlace
+from schakel.region import Partner, Region
+from schakel.release import Releaser
+from schakel.rendering import Mapper
+
+BATCH: Final = 200  # arrivals in one transaction
+WAIT_A_MOMENT: Final = 2  # seconds; Retry-After when too many wait
+ToReferral = Callable[[Mapping[str, Any]], Referral]
+
+
+class AcceptStore(IntakeStore, AdminStore, Protocol):
+    """The two sockets that the door works with; one engine gives both."""
+
+
+class Intake:
+    def __init__(
+        self,
+        *,
+        store: AcceptStore,
+        broker: Broker,
+        formats: Mapping[str, Format],
+        mappings: Mapping[str, Mapper],
+        to_referral: ToReferral,
+        decider: Decider,
+        releaser: Releaser,
+        region: Region,
+        vault: Vault,
+        new_id: Callable[[], str],
+        waiting_limit: int,
+        log: Log,
+    ) -> None:
+        """`to_referral` makes the noun of a mapped document and raises Unmappable("contradiction")."""
+        self._store = store
+        self._broker = broker
+        self._formats = formats
+        self._mappings = mappings
+        self._to_referral = to_referral
+        self._decider = decider
+        self._releaser = releaser
+        self._region = region
+        self._vault = vault
+        self._new_id = new_id
+        self._waiting_limit = waiting_limit
+        self._log = log
+        self._accepting: Batcher[tuple[Arrival, Reading], Accepted | Refusal] = Batcher(self._accept, most=BATCH)
+
+    async def receive(
+        self, partner: Partner, body: bytes, media_type: str, received_at: datetime
+    ) -> tuple[Envelope, Receipt]:
+        """Accepts one message of an authenticated partner; returns after COMMIT.
+
+        Raises Refusal: nothing was kept as accepted, and the sender is to be told."""
+        if partner.sends is None:
+            raise Forbidden()
+        if self._accepting.waiting >= self._waiting_limit:
+            raise Unacceptable(
+                _finding("store", "intake:too-many-wait", _CROWD_NL, _CROWD_EN), retry_after=WAIT_A_MOMENT
+            )
+        chosen = self._format(partner, body, media_type)
+        envelope = chosen.read(body)
+        _check_sender(partner, envelope)
+        reading = self._read(partner.id, envelope, received_at)
+        arrival = self._arrival(reading, body, media_type, received_at)
+        outcome = await self._accepting.put((arrival, reading))
+        if isinstance(outcome, Refusal):
+            self._log.warning("intake.refused", partner=partner.id, format=envelope.format, status=outcome.status)
+            raise outcome
+        self._log.info(
+            "intake.accepted",
+            partner=partner.id,
+            format=envelope.format,
+            message=outcome.message_id,
+            state=outcome.state,
+            cause=outcome.parked_cause,
+            outcome="duplicate" if outcome.duplicate else "new",
+        )
+        return envelope, self._receipt(outcome)
+
+    # -- reading
+
+    def _format(self, partner: Partner, body: bytes, media_type: str) -> Format:
+        """Among the partner's formats of this media type the first that recognises the bytes."""
+        essence = media_type.partition(";")[0].strip().lower()
+        names = partner.sends.formats if partner.sends else ()
+        own = [self._formats[name] for name in names if name in self._formats]
+        for each in own:
+            if essence in each.media_types and each.recognises(body):
+                return each
+        expected = ", ".join(f"{each.name} ({', '.join(each.media_types)})" for each in own) or "-"
+        seen = next((each.name for each in self._formats.values() if each.recognises(body)), None)
+        raise UnsupportedFormat(
+            _finding(
+                "body",
+                "format:not-expected",
+                f"Verwacht van deze partner: {expected}. Dit lijkt op: {seen or 'niets bekends'}.",
+                f"Expected of this partner: {expected}. This looks like: {seen or 'nothing known'}.",
+            )
+        )
+
+    def _read(self, source: str, envelope: Envelope, now: datetime) -> Reading:
+        """Maps; what cannot be mapped keeps its trouble, to be parked with it. `now` is the time of receipt."""
+        mapper = self._mappings.get(envelope.mapping)
+        if mapper is None:
+            trouble = Unmappable("mapping-error", _finding("envelope", "mapping:none", _NO_MAPPING_NL, _NO_MAPPING_EN))
+            return Reading(source=source, envelope=envelope, referral=None, trouble=trouble)
+        try:
+            mapped = mapper.apply(envelope.document, now=now)
+            referral = self._to_referral(mapped.document)
+        except Unmappable as trouble:
+            return Reading(source=source, envelope=envelope, referral=None, trouble=trouble)
+        broken = Unmappable("invariant", *envelope.findings) if envelope.findings else None
+        return Reading(
+            source=source,
+            envelope=envelope,
+            referral=referral,
+            trouble=broken,
+            losses=mapped.losses,
+            versions=mapped.versions,
+        )
+
+    def _arrival(self, reading: Reading, body: bytes, media_type: str, received_at: datetime) -> Arrival:
+        message_id = self._new_id()
+        wrapped = self._vault.new_key(message_id)
+        return Arrival(
+            message_id=message_id,
+            source=reading.source,
+            message_reference=reading.envelope.message_reference,
+            source_case_reference=reading.envelope.source_case_reference,
+            digest=reading.envelope.digest,
+            format=reading.envelope.format,
+            media_type=media_type,
+            received_at=received_at,
+            programme=self._decider.programme(reading),
+            keys=self._decider.keys(reading),
+            raw=Sealed(
+                wrapped_key=wrapped, data=self._vault.seal(wrapped, body, owner=message_id, place=_raw_at(message_id))
+            ),
+            raw_erase_at=received_at + self._region.retention.raw,
+        )
+
+    # -- keeping
+
+    async def _accept(self, batch: Sequence[tuple[Arrival, Reading]]) -> list[Accepted | Refusal]:
+        readings = {arrival.message_id: reading for arrival, reading in batch}
+
+        def decide(arrival: Arrival, facts: Facts) -> Decision:
+            return self._decider.decide(arrival, facts, readings[arrival.message_id])
+
+        hit(Failpoint.INTAKE_BEFORE_ACCEPT)
+        outcomes = await self._store.accept_many([arrival for arrival, _ in batch], decide)
+        hit(Failpoint.INTAKE_AFTER_ACCEPT)
+        await self._broker.ring([bell for one in outcomes if isinstance(one, Accepted) for bell in one.bells])
+        return outcomes
+
+    def _receipt(self, accepted: Accepted) -> Receipt:
+        return Receipt(
+            message_id=accepted.message_id,
+            state=accepted.state,
+            duplicate=accepted.duplicate,
+            notices=tuple(
+                Notice(
+                    recipient=self._name(one.recipient),
+                    role=one.role,
+                    outcome=one.outcome,
+                    rule=one.rule,
+                    nl=one.nl,
+                    en=one.en,
+                )
+                for one in accepted.routing
+            ),
+            warnings=accepted.warnings,
+            parked_cause=accepted.parked_cause,
+        )
+
+    def _name(self, partner_id: str | None) -> str:
+        partner = self._region.partner(partner_id) if partner_id else None
+        return partner.name if partner else partner_id or "-"
+
+    # -- a person's decision on what is parked
+
+    async def release(self, parked_id: str, *, to: Sequence[str], by: str, reason: str, now: datetime) -> Accepted:
+        """To the partners named (ids); the local team comes along where the parking suggests it.
+
+        Raises NotFound (nothing open of that id) and Refusal naming the rule."""
+        partners = [self._known(partner_id) for partner_id in to]
+
+        def decide(facts: ParkedFacts) -> Decision:
+            return self._releaser.release(facts, partners, now=now)
+
+        return await self._settle(parked_id, "release", decide, by=by, reason=reason, now=now)
+
+    async def retry(self, parked_id: str, *, by: str, reason: str, now: datetime) -> Accepted:
+        """Reads, maps and routes anew, as at the time of receipt; what parks again stays parked with new findings."""
+
+        def decide(facts: ParkedFacts) -> Decision:
+            arrival = facts.arrival
+            body = self._vault.open(
+                arrival.raw.wrapped_key,
+                arrival.raw.data,
+                owner=arrival.message_id,
+                place=_raw_at(arrival.message_id),
+            )
+            envelope = self._formats[arrival.format].read(body)
+            reading = self._read(arrival.source, envelope, arrival.received_at)
+            again = replace(arrival, keys=self._decider.keys(reading), programme=self._decider.programme(reading))
+            return self._decider.decide(again, facts.facts, reading, late=_overtaken(facts))
+
+        return await self._settle(parked_id, "retry", decide, by=by, reason=reason, now=now)
+
+    async def drop(self, parked_id: str, *, by: str, reason: str, now: datetime) -> Accepted:
+        """Ends it without delivery; the source sees so in the status."""
+        return await self._settle(parked_id, "drop", None, by=by, reason=reason, now=now)
+
+    async def _settle(
+        self, parked_id: str, event: str, decide: DecideParked | None, *, by: str, reason: str, now: datetime
+    ) -> Accepted:
+        settled = await self._store.settle_parked(parked_id, event, decide, by=by, reason=reason, now=now)
+        if settled is None:
+            raise NotFound()
+        await self._broker.ring(settled.bells)
+        self._log.info("parked.settled", parked=parked_id, outcome=event, state=settled.state)
+        return settled
+
+    def _known(self, partner_id: str) -> Partner:
+        partner = self._region.partner(partner_id)
+        if partner is None:
+            raise Refusal(_finding("to", "release:unknown-partner", _UNKNOWN_NL, _UNKNOWN_EN))
+        return partner
+
+
+def _check_sender(partner: Partner, envelope: Envelope) -> None:
+    """The OIN in the document is the partner's own, or one it is configured to forward for. Raises Forbidden."""
+    oin = envelope.sender_oin
+    allowed = (*partner.oins, *(partner.sends.forwards_for if partner.sends else ()))
+    if oin is not None and oin not in allowed:
+        raise Forbidden(_finding("sender", "sender:oin-of-partner", _SENDER_NL, _SENDER_EN))
+
+
+def _overtaken(facts: ParkedFacts) -> bool:
+    """Younger messages of its case went out while this one was held."""
+    return any(match.recipients for match in facts.facts.matches)
+
+
+def _raw_at(message_id: str) -> SealPlace:
+    return SealPlace("raw_referral", message_id, "sealed")
+
+
+def _finding(place: str, rule: str, nl: str, en: str) -> Finding:
+    return Finding(place=place, rule=rule, nl=nl, en=en)
+
+
+_CROWD_NL: Final = "Er wachten te veel berichten; probeer het zo weer."
+_CROWD_EN: Final = "Too many messages wait; try again in a moment."
+_NO_MAPPING_NL: Final = "Voor dit soort bericht is er geen mapping."
+_NO_MAPPING_EN: Final = "There is no mapping for this kind of message."
+_SENDER_NL: Final = "De afzender in het bericht hoort niet bij deze partner."
+_SENDER_EN: Final = "The sender in the message does not belong to this partner."
+_UNKNOWN_NL: Final = "Deze partner is er in deze regio niet."
+_UNKNOWN_EN: Final = "There is no such partner in this region."

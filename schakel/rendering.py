@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Makes the bytes of one delivery: opens the case message, lets disclosure cut it, maps and writes it, seals it again.
+
+The same delivery under the same secrecy gives the same bytes: nothing here looks at a clock of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+import orjson
+from pydantic import ValidationError
+
+from schakel.disclosure import Asked, Disclosure, Secrecy
+from schakel.errors import PoisonDelivery, Unmappable
+from schakel.message import CaseMessage
+from schakel.ports import Format, Vault
+from schakel.records import Claimed, Rendered, SealPlace
+from schakel.region import Region
+
+EVENT_TYPE: Final = "nl.schakel.case.{kind}.v1"
+
+
+class Mapped(Protocol):
+    """What a mapping gives."""
+
+    @property
+    def document(self) -> dict[str, Any]: ...
+    @property
+    def losses(self) -> tuple[str, ...]: ...
+    @property
+    def versions(self) -> dict[str, str]: ...
+
+
+class Mapper(Protocol):
+    """A loaded mapping. `apply` raises Unmappable."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def format(self) -> str: ...
+
+    def apply(self, document: Mapping[str, Any], *, now: datetime) -> Mapped: ...
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Ready to send. `digest` is SHA-256 of `content`."""
+
+    content: bytes
+    media_type: str
+    digest: bytes
+    event_type: str
+    rendered_at: datetime
+
+
+class Renderer:
+    """A representation is the name of an outgoing mapping; the mapping names its format."""
+
+    def __init__(
+        self,
+        *,
+        region: Region,
+        disclosure: Disclosure,
+        mappings: Mapping[str, Mapper],
+        formats: Mapping[str, Format],
+        vault: Vault,
+    ) -> None:
+        self._region = region
+        self._disclosure = disclosure
+        self._mappings = mappings
+        self._formats = formats
+        self._vault = vault
+
+    def render(self, claimed: Claimed, *, now: datetime) -> View:
+        """With the case's newest secrecy. Raises PoisonDelivery: no table, mapping or format makes this view."""
+        message = self._message(claimed)
+        recipient = self._region.partner(claimed.recipient)
+        mapping = self._mappings.get(claimed.representation)
+        if recipient is None:
+            raise PoisonDelivery("recipient-unknown")
+        if mapping is None or mapping.format not in self._formats:
+            raise PoisonDelivery("representation-unknown")
+        cut = self._disclosure.view(
+            message,
+            role=claimed.role,
+            programme=claimed.programme,
+            recipient=recipient,
+            secrecy=self._secrecy(claimed),
+            case_reference=claimed.case_reference,
+            request=_asked(claimed),
+            held=claimed.held,
+            late=claimed.late,
+        )
+        written = self._formats[mapping.format]
+        try:
+            content = written.write(mapping.apply(cut.document, now=claimed.created_at).document)
+        except Unmappable as error:
+            raise PoisonDelivery(f"unmappable-{error.cause}") from None
+        return View(
+            content=content,
+            media_type=written.media_types[0],
+            digest=hashlib.sha256(content).digest(),
+            event_type=EVENT_TYPE.format(kind=message.message.kind.value),
+            rendered_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
+        )
+
+    def seal(self, claimed: Claimed, view: View) -> Rendered:
+        return Rendered(
+            sealed=self._vault.seal(
+                claimed.wrapped_key, view.content, owner=claimed.case_id, place=_rendered_at(claimed.id)
+            ),
+            digest=view.digest,
+            media_type=view.media_type,
+            at=view.rendered_at,
+            secrecy_version=claimed.secrecy_version,
+        )
+
+    def reopen(self, claimed: Claimed) -> View | None:
+        """What was rendered before, byte for byte; None when nothing was, or when it has been erased since."""
+        kept = claimed.rendered
+        if kept is None or kept.sealed is None:
+            return None
+        content = self._vault.open(
+            claimed.wrapped_key, kept.sealed, owner=claimed.case_id, place=_rendered_at(claimed.id)
+        )
+        return View(
+            content=content,
+            media_type=kept.media_type,
+            digest=kept.digest,
+            event_type=EVENT_TYPE.format(kind=orjson.loads(self._content(claimed))["message"]["kind"]),
+            rendered_at=kept.at,
+        )
+
+    def _content(self, claimed: Claimed) -> bytes:
+        place = SealPlace("message", claimed.message_id, "content")
+        return self._vault.open(claimed.wrapped_key, claimed.content, owner=claimed.case_id, place=place)
+
+    def _message(self, claimed: Claimed) -> CaseMessage:
+        try:
+            return CaseMessage.model_validate_json(self._content(claimed))
+        except ValidationError:
+            raise PoisonDelivery("content-unreadable") from None
+
+    def _secrecy(self, claimed: Claimed) -> Secrecy:
+        if claimed.secrecy is None:
+            return Secrecy()
+        place = SealPlace("case_file", claimed.case_id, "secrecy")
+        return Secrecy.from_bytes(
+            self._vault.open(claimed.wrapped_key, claimed.secrecy, owner=claimed.case_id, place=place)
+        )
+
+
+def _asked(claimed: Claimed) -> Asked | None:
+    if claimed.request_reference is None or claimed.request_due_at is None:
+        return None
+    return Asked(reference=claimed.request_reference, due_at=claimed.request_due_at)
+
+
+def _rendered_at(delivery_id: str) -> SealPlace:
+    return SealPlace("delivery", delivery_id, "rendered")
