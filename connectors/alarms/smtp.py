@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Final
@@ -14,6 +15,7 @@ from schakel.ports import AlarmNotice
 from schakel.settings import Settings
 
 SECONDS: Final = 30.0
+_ADDRESS: Final = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")  # one address, and no second one behind it
 
 # Foreign exceptions become ours here and nowhere else; the first that fits counts.
 _TRANSLATED: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -41,6 +43,8 @@ class SmtpAlarm:
         settings = self._settings
         if not settings.smtp_host:
             raise TemporaryFailure("no-mail-server")
+        if not _ADDRESS.fullmatch(to):
+            raise TemporaryFailure("address-refused")
         try:
             await aiosmtplib.send(
                 _mail(notice, sender=settings.mail_from, to=to),
