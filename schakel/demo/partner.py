@@ -44,10 +44,8 @@ class Character:
     """Who a demo partner is and how it behaves."""
 
     id: str
-    channel: str  # "webhook" or "mailbox"
-    mode: str  # "full" or "thin"
-    signs: str  # "v1" or "v1a"; for webhooks
     person: Person
+    signs: str = "v1"  # or "v1a"; how its webhooks are signed
     declines: str | None = None  # a reason code: it cannot take cases
 
 
@@ -57,8 +55,10 @@ Watch = Callable[[str, str, str], None]  # (partner, what happened, answer refer
 class DemoPartner:
     """One partner. `start` before the hub (its address goes into the region), `connect` after it."""
 
-    def __init__(self, character: Character, *, folder: Path, watch: Watch) -> None:
+    def __init__(self, character: Character, *, polls: bool, folder: Path, watch: Watch) -> None:
+        """`polls`: reads its mailbox, and has no server."""
         self.character = character
+        self._polls = polls
         self.journal = Journal(folder / character.id)
         self.rejected = 0  # webhooks whose signature was not good
         self.answers: dict[str, str] = {}  # answer reference → its last answer
@@ -74,7 +74,7 @@ class DemoPartner:
         return None if self._server is None else self._server.url + PATH
 
     async def start(self) -> None:
-        if self.character.channel == "webhook":
+        if not self._polls:
             app = Starlette(routes=[Route(PATH, self._hook, methods=["POST"])])
             self._server = await servers.start(app)
 
@@ -84,7 +84,7 @@ class DemoPartner:
         self._client = httpx2.AsyncClient(
             base_url=hub_url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=10.0
         )
-        if self.character.channel == "mailbox":
+        if self._polls:
             self._spawn(self._poll())
 
     async def aclose(self) -> None:
@@ -152,7 +152,7 @@ class DemoPartner:
         self.answers[reference] = "received"
         await self._say(reference, {"answer": "received"})
         if self.character.declines:
-            last = {"answer": "declined", "reasonCode": self.character.declines}
+            last: dict[str, Any] = {"answer": "declined", "reasonCode": self.character.declines}
         else:
             person = self.character.person
             last = {"answer": "confirmed", "contact": {"name": person.name, "phone": person.phone}}
