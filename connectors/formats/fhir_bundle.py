@@ -56,6 +56,13 @@ def same_url(url: str) -> str:
     return url.lower() if url[:4].lower() == "urn:" else url
 
 
+def codes_of(concept: Any) -> set[str]:
+    """The codes of a CodeableConcept, whatever their system."""
+    codings = concept.get("coding") if isinstance(concept, Mapping) else None
+    found = [each.get("code") for each in codings if isinstance(each, Mapping)] if isinstance(codings, list) else []
+    return {code for code in found if isinstance(code, str)}
+
+
 class Index:
     """The bundle's resources in order: entries, each followed by what it contains."""
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connectors.formats.fhir_bundle import Index, Resource
+from connectors.formats.fhir_bundle import Index, Resource, codes_of
 from connectors.formats.fhir_elements import Node, Plain, Reading, address, compact, label, token_of, tokens
 from connectors.formats.fhir_organisations import Helpers, reporter
 from connectors.formats.fhir_persons import (
@@ -52,10 +52,7 @@ def usable(resource: Resource) -> bool:
         return body.get("status") != "inactive"
     if resource.type != "Condition":
         return True
-    verification = body.get("verificationStatus")
-    codings = verification.get("coding") if isinstance(verification, Mapping) else None
-    codes = [coding.get("code") for coding in codings or [] if isinstance(coding, Mapping)] if codings else []
-    return not {"entered-in-error", "refuted"} & {code for code in codes if isinstance(code, str)}
+    return not {"entered-in-error", "refuted"} & codes_of(body.get("verificationStatus"))
 
 
 def convert(bundle: Node, index: Index, header: Resource, request: Resource) -> Converted:
@@ -100,7 +97,8 @@ class _Conversion:
         if source.plain:
             document["reporter"] = source.plain
         unplaced = self._unplaced()
-        plain = {name: value for name, value in document.items() if value not in ([], {})}
+        always = ("header", "request")
+        plain = {name: value for name, value in document.items() if name in always or value not in ([], {})}
         used = {id(resource): resource for resource in self.placed}
         return Converted(plain | dict.fromkeys(unplaced, True), tuple(self.findings), tuple(used.values()))
 

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from connectors.formats.fhir_bundle import Index, Resource, type_of
+from connectors.formats.fhir_bundle import Index, Resource, codes_of, type_of
 from connectors.formats.fhir_persons import bsn_findings
 from schakel.errors import Finding, Malformed, UnsupportedFormat
 
@@ -158,9 +158,7 @@ def case_reference(request: Resource) -> str | None:
 
 
 def _is_placer(identifier: Mapping[str, Any]) -> bool:
-    kind = identifier.get("type")
-    codings = kind.get("coding") if isinstance(kind, Mapping) else None
-    return any(isinstance(each, Mapping) and each.get("code") == "PLAC" for each in codings or [])
+    return "PLAC" in codes_of(identifier.get("type"))
 
 
 def _reference(value: Any, place: str, *, needed: bool = False) -> str:

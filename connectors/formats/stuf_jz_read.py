@@ -77,11 +77,12 @@ def _object(element: etree._Element, schema: Schema, place: str, reading: Readin
         seen.add(name)
     if (element.text and element.text.strip()) or any(child.tail and child.tail.strip() for child in element):
         reading.note(place, "stuf-text", "Tekst tussen elementen.", "Text between elements.")
-    for name in (*schema.get("required", ()), *schema.get("x-present", ())):
-        if name not in seen:
-            reading.note(
-                _join(place, name), "stuf-required", "Verplicht element ontbreekt.", "A required element is missing."
-            )
+    missing = [name for name in schema.get("required", ()) if name not in document]
+    missing += [name for name in schema.get("x-present", ()) if name not in seen]  # there, if only without value
+    for name in missing:
+        reading.note(
+            _join(place, name), "stuf-required", "Verplicht element ontbreekt.", "A required element is missing."
+        )
     if "zonderWaarde" in properties and sink.entries:
         document["zonderWaarde"] = sink.entries
     return document
