@@ -20,7 +20,7 @@ from schakel.ports import Receipt
 MAPPINGS = Path(__file__).resolve().parents[2] / "mappings"
 FORMAT = StufJeugdzorg()
 NOW = datetime(2026, 11, 16, 10, 0, tzinfo=UTC)
-OIN = "00000099000000001000"
+OIN = "00000099000000000001"
 STUF = "{http://www.egem.nl/StUF/StUF0301}"
 
 Reader = Callable[..., Referral]

@@ -41,7 +41,7 @@ XSDS = {
     "answers-vt": "vt/jz0100_stuf0301_simpleTypes_resolved2025.xsd",
 }
 NOW = datetime(2026, 11, 16, 8, 0, tzinfo=UTC)
-OIN = "00000099000000001000"
+OIN = "00000099000000000001"
 FINDING = Finding("object/identificatie", "stuf-required", "Ontbreekt.", "Missing.")
 
 

@@ -46,7 +46,7 @@ def test_the_envelope_holds_reference_case_sender_and_mapping() -> None:
     generic = FORMAT.read(ZOETERMEER)
     assert (generic.format, generic.mapping) == ("stuf-jz", "stuf-melding-generiek")
     assert (generic.message_reference, generic.source_case_reference) == ("VT-2026-004512", "VT-ZAAK-2026-118")
-    assert generic.sender_oin == "00000099000000003000"
+    assert generic.sender_oin == "00000099000000001003"
     police = FORMAT.read((POLICE / "drie-vaders.xml").read_bytes())
     assert (police.mapping, police.source_case_reference) == ("stuf-vt-melding", "PL1500-2026310001")
 
@@ -137,6 +137,12 @@ def test_missing_elements_are_named_by_place() -> None:
     )
 
 
+def test_a_required_element_is_not_there_when_it_has_no_value() -> None:
+    nil = b'<JZ:object xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"/>'
+    body = re.sub(rb"<JZ:object.*</JZ:object>", nil, ZOETERMEER, flags=re.DOTALL)
+    assert findings(body) == [("object", "stuf-required")]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
@@ -174,6 +180,13 @@ def test_what_is_not_the_standards_form_is_refused(old: str, new: str, expected:
         assert FORMAT.read(body).document["object"]["zonderWaarde"] == ""
         return
     assert findings(body) == [expected]
+
+
+def test_a_case_reference_that_no_table_can_hold_is_refused() -> None:
+    body = (POLICE / "drie-vaders.xml").read_bytes()
+    assert findings(changed(body, ">PL1500-2026310001<", f">{'9' * 201}<")) == [
+        ("object/identificatieVtMelding", "stuf-length")
+    ]
 
 
 def test_a_refusal_never_holds_a_value() -> None:

@@ -29,7 +29,7 @@ FORMAT = StufJeugdzorg()
 PLAIN = (EXAMPLES / "zoetermeer.xml").read_bytes()
 SOAP = (EXAMPLES / "mda-delft.xml").read_bytes()
 NOW = datetime(2026, 11, 16, 7, 31, 12, 345_000, tzinfo=UTC)
-OIN = "00000099000000001000"
+OIN = "00000099000000000001"
 NS = {"s": "http://www.egem.nl/StUF/StUF0301", "soap": "http://schemas.xmlsoap.org/soap/envelope/"}
 FINDING = Finding("object/identificatie", "stuf-required", "Ontbreekt.", "Missing.")
 
@@ -60,7 +60,7 @@ def test_an_accepted_message_gets_a_bv03_with_sender_and_receiver_swapped() -> N
     assert etree.fromstring(reply.body).tag == f"{{{NS['s']}}}Bv03Bericht"
     assert text(reply, ".//s:zender/s:organisatie") == OIN
     assert text(reply, ".//s:zender/s:applicatie") == "Schakel"
-    assert text(reply, ".//s:ontvanger/s:organisatie") == "00000099000000003000"
+    assert text(reply, ".//s:ontvanger/s:organisatie") == "00000099000000001003"
     assert text(reply, ".//s:ontvanger/s:applicatie") == "VT-registratie"
     assert text(reply, ".//s:crossRefnummer") == "VT-2026-004512"
     assert text(reply, ".//s:tijdstipBericht") == "20261116083112345"  # Dutch local time, StUF has no offset
