@@ -315,6 +315,7 @@ class AnswerDecision:
     contradicts: bool = False
     parked: NewParked | None = None  # no request of that reference that is this partner's
     alarm: NewAlarm | None = None
+    wrapped_key: bytes | None = None  # parked: the answer is sealed under a key of its own; owner is the answer's id
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""SQL of the admin socket: settling what is parked, partners' keys and secrets, audit, health."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from schakel.audit import GENESIS, AuditRow, Signer, checkpoint_message, link
+from schakel.errors import Conflict, Finding
+from schakel.ports import DecideParked
+from schakel.records import (
+    Accepted,
+    AuditEntry,
+    Bell,
+    Decision,
+    KeyRow,
+    MatchKey,
+    NewParked,
+    ParkedFacts,
+    ParkedRow,
+    RoutingDecision,
+    Sealed,
+    SecretRow,
+)
+from schakel.states import DeliveryState, Machine, MessageState, Role
+from schakel.store.alarms import close_alarms
+from schakel.store.decision import write_case, write_rest
+from schakel.store.engine import Db
+from schakel.store.events import NOTE, Author, move, note
+from schakel.store.facts import case_facts, facts_of
+from schakel.store.intake import arrival_of, routing_of
+from schakel.store.rows import Row, findings, findings_json, maybe_moment, maybe_text, moment, pairs, pairs_json, text
+from schakel.store.terms import Terms
+
+# -- parked ------------------------------------------------------------------------------------------------------------
+
+PARKED: Final = """
+SELECT p.*, m.source FROM parked p LEFT JOIN message m ON m.id = p.message_id
+WHERE (:id IS NULL OR p.id = :id) AND (:settled OR :id IS NOT NULL OR p.state = 'open')
+ORDER BY p.parked_at, p.id"""
+
+MESSAGE: Final = """
+SELECT m.*, r.wrapped_key, r.sealed, r.erase_at AS raw_erase_at
+FROM message m JOIN raw_referral r ON r.id = m.id WHERE m.id = :message_id"""
+MESSAGE_KEYS: Final = "SELECT kind, digest FROM message_key WHERE message_id = :message_id ORDER BY kind, digest"
+
+SETTLED: Final = """
+UPDATE parked SET settled_by = :by, settled_reason = :reason, settled_at = :now WHERE id = :id"""
+STILL_PARKED: Final = """
+UPDATE parked SET cause = :cause, owner = :owner, findings = :findings, suggests = :suggests, case_id = :case_id,
+    next_alarm_at = :next_alarm_at WHERE id = :id"""
+
+# What a decision on a kept message adds to it.
+UPDATE_MESSAGE: Final = """
+UPDATE message SET kind = :kind, case_id = COALESCE(:case_id, case_id), content = COALESCE(:content, content),
+    versions = :versions, warnings = :warnings WHERE id = :id"""
+
+RELEASE_DELIVERY: Final = """
+UPDATE delivery SET late = 1, crashes = 0, next_at = :now, alarm_at = :alarm_at WHERE id = :id"""
+DELIVERY: Final = "SELECT id, recipient, number, state, urgency, message_id FROM delivery WHERE id = :id"
+MESSAGE_STATE: Final = "SELECT state FROM message WHERE id = :message_id"
+LAST_ROUND: Final = "SELECT COALESCE(max(round), 0) FROM routing_decision WHERE message_id = :message_id"
+
+
+def parked(db: Db, *, parked_id: str | None, settled: bool) -> list[ParkedRow]:
+    return [_parked_row(row) for row in db.all(PARKED, id=parked_id, settled=int(settled))]
+
+
+def settle(
+    db: Db, parked_id: str, event: str, decide: DecideParked | None, terms: Terms, author: Author, *, reason: str
+) -> Accepted | None:
+    """release, retry or drop; None: not open. See ports.AdminStore.settle_parked."""
+    row = db.one(PARKED, id=parked_id, settled=1)
+    if row is None or row["state"] != "open":
+        return None
+    if row["delivery_id"] is not None:
+        bells = _settle_delivery(db, row, event, terms, author, reason)
+        return _close(db, row, event, author, reason, bells=bells)
+    if row["message_id"] is None or event == "drop":
+        if row["whole"]:
+            move(db, Machine.MESSAGE, row["message_id"], "drop", author, reason=reason)
+        return _close(db, row, event, author, reason)
+    if decide is None:
+        raise ValueError("releasing or retrying a message needs a decision")
+    decision = _decide(db, row, decide)
+    return _apply(db, row, event, decision, terms, author, reason)
+
+
+def _settle_delivery(db: Db, row: Row, event: str, terms: Terms, author: Author, reason: str) -> tuple[Bell, ...]:
+    """Released it goes on, late; dropped it leaves a tombstone; received meanwhile it stays delivered."""
+    delivery = db.one(DELIVERY, id=row["delivery_id"])
+    if delivery is None or delivery["state"] != DeliveryState.PARKED:
+        return ()
+    if event == "drop":
+        move(db, Machine.DELIVERY, delivery["id"], "drop", author, reason=reason)
+        return ()
+    move(db, Machine.DELIVERY, delivery["id"], "release", author, reason=reason)
+    alarm_at = text(author.now + terms.alarms.delivery(delivery["urgency"]))
+    db.run(RELEASE_DELIVERY, id=delivery["id"], now=text(author.now), alarm_at=alarm_at)
+    return (Bell(delivery["id"], delivery["recipient"], delivery["number"]),)
+
+
+def _decide(db: Db, row: Row, decide: DecideParked) -> Decision:
+    """`decide` sees the cases that share a key with the message as it came. Mapped at last, a message may turn out to
+    carry more keys than it came with: then it decides once more, seeing those cases too."""
+    message = db.one(MESSAGE, message_id=row["message_id"])
+    if message is None:
+        raise ValueError("a parked message without message")
+    keys = tuple(MatchKey(key["kind"], key["digest"]) for key in db.all(MESSAGE_KEYS, message_id=message["id"]))
+    decision = decide(_parked_facts(db, row, message, keys))
+    wider = tuple(dict.fromkeys(keys + decision.keys))
+    if decision.new_case is not None and facts_of(db, wider).matches != facts_of(db, keys).matches:
+        decision = decide(_parked_facts(db, row, message, wider))
+    return decision
+
+
+def _parked_facts(db: Db, row: Row, message: Row, keys: tuple[MatchKey, ...]) -> ParkedFacts:
+    raw = Sealed(message["wrapped_key"] or b"", message["sealed"] or b"")
+    arrival = arrival_of(
+        message,
+        keys,
+        received_at=moment(message["received_at"]),
+        erase_at=moment(message["raw_erase_at"]),
+        raw=raw,
+    )
+    case_id = message["case_id"]
+    return ParkedFacts(
+        parked=_parked_row(row),
+        arrival=arrival,
+        content=message["content"],
+        case=None if case_id is None else case_facts(db, case_id),
+        facts=facts_of(db, keys),
+    )
+
+
+def _apply(db: Db, row: Row, event: str, decision: Decision, terms: Terms, author: Author, reason: str) -> Accepted:
+    message_id = row["message_id"]
+    stays = decision.state == MessageState.PARKED
+    again = next((new for new in decision.parked if new.whole), None) if stays else None
+    if stays and again is None:
+        raise ValueError("a parked message needs an owner, a reason and a time")
+    write_case(db, decision, now=author.now)
+    db.run(
+        UPDATE_MESSAGE,
+        id=message_id,
+        kind=decision.kind,
+        case_id=decision.case_id,
+        content=decision.content,
+        versions=decision.versions,
+        warnings=findings_json(decision.warnings),
+    )
+    if not stays and row["whole"]:
+        move(db, Machine.MESSAGE, message_id, event, author, reason=reason)
+    others = [new for new in decision.parked if new is not again]
+    bells = write_rest(db, message_id, decision, author, terms, parked=others)
+    if again is None:
+        return _close(db, row, event, author, reason, bells=bells)
+    _still_parked(db, row, again, decision.case_id)
+    note(db, author, f"parked:{event}-parks-again", row["id"], reason)
+    return _outcome(db, message_id, bells=bells, cause=again.cause)
+
+
+def _still_parked(db: Db, row: Row, again: NewParked, case_id: str | None) -> None:
+    db.run(
+        STILL_PARKED,
+        id=row["id"],
+        cause=again.cause,
+        owner=again.owner,
+        findings=findings_json(again.findings),
+        suggests=pairs_json(again.suggests),
+        case_id=case_id or row["case_id"],
+        next_alarm_at=text(again.next_alarm_at),
+    )
+
+
+def _close(db: Db, row: Row, event: str, author: Author, reason: str, *, bells: tuple[Bell, ...] = ()) -> Accepted:
+    move(db, Machine.PARKED, row["id"], event, author, reason=reason)
+    by = author.actor.removeprefix("operator:")
+    db.run(SETTLED, id=row["id"], by=by, reason=reason, now=text(author.now))
+    for subject in (row["id"], row["delivery_id"]):
+        if subject is not None:
+            close_alarms(db, subject, by=author.actor, now=author.now)
+    return _outcome(db, row["message_id"], bells=bells)
+
+
+def _outcome(db: Db, message_id: str | None, *, bells: tuple[Bell, ...], cause: str | None = None) -> Accepted:
+    state: str = ""
+    routing: tuple[RoutingDecision, ...] = ()
+    if message_id is not None:
+        state = db.value(MESSAGE_STATE, message_id=message_id)
+        routing = routing_of(db, message_id, db.value(LAST_ROUND, message_id=message_id))
+    return Accepted(
+        message_id=message_id or "",
+        state=state,
+        duplicate=False,
+        routing=routing,
+        warnings=(),
+        parked_cause=cause,
+        bells=bells,
+    )
+
+
+def _parked_row(row: Row) -> ParkedRow:
+    return ParkedRow(
+        id=row["id"],
+        message_id=row["message_id"],
+        case_id=row["case_id"],
+        cause=row["cause"],
+        owner=row["owner"],
+        state=row["state"],
+        findings=findings(row["findings"]),
+        suggests=pairs(row["suggests"]),
+        parked_at=moment(row["parked_at"]),
+        next_alarm_at=moment(row["next_alarm_at"]),
+        source=row["source"],
+        settled_by=row["settled_by"],
+        settled_reason=row["settled_reason"],
+        whole=bool(row["whole"]),
+    )
+
+
+# -- keys and secrets --------------------------------------------------------------------------------------------------
+
+VALID_KEYS: Final = """
+SELECT id, partner, digest, created_at, expires_at FROM partner_key
+WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now) AND (:partner IS NULL OR partner = :partner)
+ORDER BY partner, created_at, id"""
+ADD_KEY: Final = """
+INSERT INTO partner_key (id, partner, digest, created_at, expires_at)
+VALUES (:id, :partner, :digest, :created_at, :expires_at)"""
+REVOKE_KEY: Final = "UPDATE partner_key SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL"
+
+ADD_WEBHOOK_SIGNING: Final = """
+INSERT INTO partner_secret (id, partner, kind, wrapped_key, sealed, created_at, expires_at)
+VALUES (:id, :partner, :kind, :wrapped_key, :sealed, :created_at, :expires_at)"""
+SECRETS: Final = """
+SELECT id, partner, kind, wrapped_key, sealed, created_at, expires_at FROM partner_secret
+WHERE partner = :partner AND (expires_at IS NULL OR expires_at > :now) ORDER BY created_at DESC, id DESC"""
+
+OPERATOR: Final = "operator"
+
+
+def add_key(db: Db, key: KeyRow) -> None:
+    if len(db.all(VALID_KEYS, now=text(key.created_at), partner=key.partner)) >= 2:
+        raise Conflict(
+            Finding(
+                "key",
+                "keys:two-at-most",
+                "Een partner heeft hooguit twee geldige sleutels; trek er eerst een in",
+                "A partner has at most two valid keys; revoke one first",
+            )
+        )
+    db.run(
+        ADD_KEY,
+        id=key.id,
+        partner=key.partner,
+        digest=key.digest,
+        created_at=text(key.created_at),
+        expires_at=maybe_text(key.expires_at),
+    )
+    note(db, Author(Role.OPERATOR, OPERATOR, key.created_at), "key:add", key.id, key.partner)
+
+
+def keys(db: Db, *, now: datetime) -> list[KeyRow]:
+    return [
+        KeyRow(row["id"], row["partner"], row["digest"], moment(row["created_at"]), maybe_moment(row["expires_at"]))
+        for row in db.all(VALID_KEYS, now=text(now), partner=None)
+    ]
+
+
+def revoke_key(db: Db, key_id: str, *, now: datetime) -> bool:
+    revoked = bool(db.run(REVOKE_KEY, id=key_id, now=text(now)))
+    if revoked:
+        note(db, Author(Role.OPERATOR, OPERATOR, now), "key:revoke", key_id)
+    return revoked
+
+
+def add_secret(db: Db, secret: SecretRow) -> None:
+    db.run(
+        ADD_WEBHOOK_SIGNING,
+        id=secret.id,
+        partner=secret.partner,
+        kind=secret.kind,
+        wrapped_key=secret.sealed.wrapped_key,
+        sealed=secret.sealed.data,
+        created_at=text(secret.created_at),
+        expires_at=maybe_text(secret.expires_at),
+    )
+    note(db, Author(Role.OPERATOR, OPERATOR, secret.created_at), "secret:add", secret.id, secret.partner)
+
+
+def secrets(db: Db, partner: str, *, now: datetime) -> list[SecretRow]:
+    """Newest first."""
+    return [
+        SecretRow(
+            id=row["id"],
+            partner=row["partner"],
+            kind=row["kind"],
+            sealed=Sealed(row["wrapped_key"], row["sealed"]),
+            created_at=moment(row["created_at"]),
+            expires_at=maybe_moment(row["expires_at"]),
+        )
+        for row in db.all(SECRETS, partner=partner, now=text(now))
+    ]
+
+
+# -- audit -------------------------------------------------------------------------------------------------------------
+
+UNLINKED: Final = """
+SELECT id, at, actor, action, object, detail FROM audit WHERE position IS NULL ORDER BY id LIMIT :limit"""
+HEAD: Final = "SELECT position, hash FROM audit WHERE position IS NOT NULL ORDER BY position DESC LIMIT 1"
+LINK: Final = "UPDATE audit SET position = :position, hash = :hash WHERE id = :id"
+CHECKPOINT: Final = """
+INSERT INTO audit_checkpoint (position, hash, at, key_id, signature)
+VALUES (:position, :hash, :at, :key_id, :signature)"""
+
+
+def add_audit(db: Db, entries: Sequence[AuditEntry]) -> None:
+    for entry in entries:
+        db.run(
+            NOTE, at=text(entry.at), actor=entry.actor, action=entry.action, object=entry.object, detail=entry.detail
+        )
+
+
+def link_audit(db: Db, signer: Signer, *, now: datetime, limit: int) -> int:
+    """Links in order of id and signs the new head."""
+    rows = [AuditRow(**row) for row in db.all(UNLINKED, limit=limit)]
+    if not rows:
+        return 0
+    head = db.one(HEAD)
+    previous, position = (GENESIS, 0) if head is None else (head["hash"], head["position"])
+    links = link(rows, previous=previous, position=position)
+    for linked in links:
+        db.run(LINK, id=linked.row, position=linked.position, hash=linked.hash)
+    last, at = links[-1], text(now)
+    signature = signer.sign(checkpoint_message(last.position, last.hash, at))
+    db.run(CHECKPOINT, position=last.position, hash=last.hash, at=at, key_id=signer.key_id, signature=signature)
+    return len(links)

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Writes a Decision: case, keys, orders, routing, requests, deliveries with their numbers, parked rows, suggestions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from schakel.records import Bell, Decision, KnownOrder, MatchKey, NewDelivery, NewParked, NewRequest, RoutingDecision
+from schakel.states import Machine
+from schakel.store.engine import Db
+from schakel.store.events import Author, move
+from schakel.store.facts import STRONG
+from schakel.store.rows import findings_json, maybe_text, pairs_json, text
+from schakel.store.terms import Terms
+
+NEW_CASE: Final = """
+INSERT INTO case_file (id, programme, municipality, opened_at, wrapped_key)
+VALUES (:id, :programme, :municipality, :now, :wrapped_key)"""
+
+# What a message changes of its case; a new secrecy raises the version.
+CHANGE_CASE: Final = """
+UPDATE case_file SET
+    municipality = COALESCE(:municipality, municipality),
+    secrecy_version = secrecy_version + (:secrecy IS NOT NULL),
+    secrecy = COALESCE(:secrecy, secrecy),
+    max_ordinal = max(max_ordinal, :max_ordinal)
+WHERE id = :id"""
+
+# A key of the case; a strong key that another open case of the programme holds stays with that one.
+ADD_KEY: Final = """
+INSERT INTO match_key (case_id, programme, kind, digest, strong, open)
+SELECT id, programme, :kind, :digest, :strong, closed_at IS NULL FROM case_file WHERE id = :case_id
+ON CONFLICT DO NOTHING"""
+
+# Orders: by number, else by time of imposition; one without number is the one with that time.
+ORDER_AT: Final = "SELECT 1 FROM known_order WHERE case_id = :case_id AND imposed_at = :imposed_at LIMIT 1"
+ORDER_TIME: Final = "SELECT imposed_at FROM known_order WHERE case_id = :case_id AND number = :number"
+FORGET_ORDER: Final = """
+DELETE FROM known_order
+WHERE case_id = :case_id AND (number = :number OR (number IS NULL AND imposed_at = :imposed_at))"""
+ADD_ORDER: Final = """
+INSERT INTO known_order (case_id, number, imposed_at) VALUES (:case_id, :number, :imposed_at)"""
+
+LAST_ROUND: Final = "SELECT COALESCE(max(round), 0) FROM routing_decision WHERE message_id = :message_id"
+ADD_ROUTING: Final = """
+INSERT INTO routing_decision (message_id, round, position, recipient, role, outcome, rule, nl, en, decided_at)
+VALUES (:message_id, :round, :position, :recipient, :role, :outcome, :rule, :nl, :en, :now)"""
+
+ADD_REFERENCE: Final = """
+INSERT INTO case_reference (case_id, partner, reference) VALUES (:case_id, :partner, :reference)
+ON CONFLICT (case_id, partner) DO NOTHING"""
+ADD_REQUEST: Final = """
+INSERT INTO request (id, case_id, message_id, recipient, role, reference, state, state_ordinal, asked_at, due_at)
+VALUES (:id, :case_id, :message_id, :recipient, :role, :reference, :state, 1, :now, :due_at)"""
+
+# The next number of a recipient. One writer at a time (BEGIN IMMEDIATE) and the counter is rolled back with its
+# savepoint: numbers have no gap and their order is the order of commits.
+NEXT_NUMBER: Final = """
+INSERT INTO recipient (partner, last_number) VALUES (:partner, 1)
+ON CONFLICT (partner) DO UPDATE SET last_number = last_number + 1
+RETURNING last_number"""
+ADD_DELIVERY: Final = """
+INSERT INTO delivery (id, message_id, case_id, recipient, number, role, channel, mode, representation, urgency,
+    request_id, late, supersedes, state, state_ordinal, created_at, next_at, alarm_at)
+VALUES (:id, :message_id, :case_id, :recipient, :number, :role, :channel, :mode, :representation, :urgency,
+    :request_id, :late, :supersedes, :state, 1, :now, :now, :alarm_at)"""
+ADD_LANE: Final = """
+INSERT INTO lane (recipient, case_id) VALUES (:recipient, :case_id) ON CONFLICT DO NOTHING"""
+
+ADD_PARKED: Final = """
+INSERT INTO parked (id, message_id, case_id, delivery_id, cause, owner, whole, findings, suggests, state,
+    state_ordinal, parked_at, next_alarm_at)
+VALUES (:id, :message_id, :case_id, :delivery_id, :cause, :owner, :whole, :findings, :suggests, :state,
+    1, :now, :next_alarm_at)"""
+
+ADD_SUGGESTION: Final = """
+INSERT INTO suggestion (case_id, other_case_id, kinds, state, made_at)
+SELECT :case_id, :other, :kinds, 'open', :now
+WHERE NOT EXISTS (SELECT 1 FROM suggestion WHERE case_id = :other AND other_case_id = :case_id)
+ON CONFLICT DO NOTHING"""
+
+
+def write_case(db: Db, decision: Decision, *, now: datetime) -> None:
+    """The case, before the message that points at it."""
+    if decision.case_id is None:
+        return
+    if decision.new_case is not None:
+        new = decision.new_case
+        db.run(
+            NEW_CASE,
+            id=decision.case_id,
+            programme=new.programme,
+            municipality=new.municipality,
+            now=text(now),
+            wrapped_key=new.wrapped_key,
+        )
+    change = decision.change
+    db.run(
+        CHANGE_CASE,
+        id=decision.case_id,
+        municipality=change.municipality,
+        secrecy=change.secrecy,
+        max_ordinal=change.max_ordinal,
+    )
+    add_keys(db, decision.case_id, decision.keys)
+    for order in change.orders:
+        add_order(db, decision.case_id, order)
+
+
+def write_rest(
+    db: Db, message_id: str, decision: Decision, author: Author, terms: Terms, *, parked: Sequence[NewParked]
+) -> tuple[Bell, ...]:
+    """All that points at the message. Numbers are taken last, recipients in order of their ids."""
+    write_routing(db, message_id, decision.routing, now=author.now)
+    if decision.case_id is not None:
+        for request in decision.requests:
+            add_request(db, message_id, decision.case_id, request, author)
+        for other, kinds in decision.suggestions:
+            db.run(ADD_SUGGESTION, case_id=decision.case_id, other=other, kinds=kinds, now=text(author.now))
+    for row in parked:
+        add_parked(db, row, author, message_id=message_id, case_id=decision.case_id)
+    if decision.case_id is None:
+        return ()
+    return add_deliveries(db, message_id, decision.case_id, decision.deliveries, author, terms)
+
+
+def write_routing(db: Db, message_id: str, routing: Sequence[RoutingDecision], *, now: datetime) -> None:
+    round_ = db.value(LAST_ROUND, message_id=message_id) + 1
+    for position, line in enumerate(routing):
+        db.run(
+            ADD_ROUTING,
+            message_id=message_id,
+            round=round_,
+            position=position,
+            recipient=line.recipient,
+            role=line.role,
+            outcome=line.outcome,
+            rule=line.rule,
+            nl=line.nl,
+            en=line.en,
+            now=text(now),
+        )
+
+
+def add_keys(db: Db, case_id: str, keys: Sequence[MatchKey]) -> None:
+    for key in sorted(set(keys), key=lambda key: (key.kind, key.digest)):
+        db.run(ADD_KEY, case_id=case_id, kind=key.kind, digest=key.digest, strong=int(key.kind in STRONG))
+
+
+def add_order(db: Db, case_id: str, order: KnownOrder) -> None:
+    """Each order once: distinct by number or, without one, by time of imposition; what is told later is added."""
+    number, imposed_at = order.number, maybe_text(order.imposed_at)
+    if number is None:
+        if imposed_at is None or db.value(ORDER_AT, case_id=case_id, imposed_at=imposed_at):
+            return
+    else:
+        imposed_at = imposed_at or db.value(ORDER_TIME, case_id=case_id, number=number)
+        db.run(FORGET_ORDER, case_id=case_id, number=number, imposed_at=imposed_at)
+    db.run(ADD_ORDER, case_id=case_id, number=number, imposed_at=imposed_at)
+
+
+def add_request(db: Db, message_id: str, case_id: str, request: NewRequest, author: Author) -> None:
+    db.run(ADD_REFERENCE, case_id=case_id, partner=request.recipient, reference=request.case_reference)
+    db.run(
+        ADD_REQUEST,
+        id=request.id,
+        case_id=case_id,
+        message_id=message_id,
+        recipient=request.recipient,
+        role=request.role,
+        reference=request.reference,
+        state=move(db, Machine.REQUEST, request.id, "ask", author),
+        now=text(author.now),
+        due_at=text(request.due_at),
+    )
+
+
+def add_deliveries(
+    db: Db, message_id: str, case_id: str, deliveries: Sequence[NewDelivery], author: Author, terms: Terms
+) -> tuple[Bell, ...]:
+    """In order of recipient, so that the counters are always taken in one order."""
+    return tuple(
+        add_delivery(db, message_id, case_id, delivery, author, terms)
+        for delivery in sorted(deliveries, key=lambda delivery: delivery.recipient)
+    )
+
+
+def add_delivery(
+    db: Db,
+    message_id: str,
+    case_id: str,
+    delivery: NewDelivery,
+    author: Author,
+    terms: Terms,
+    *,
+    supersedes: str | None = None,
+) -> Bell:
+    number = int(db.value(NEXT_NUMBER, partner=delivery.recipient))
+    db.run(ADD_LANE, recipient=delivery.recipient, case_id=case_id)
+    db.run(
+        ADD_DELIVERY,
+        id=delivery.id,
+        message_id=message_id,
+        case_id=case_id,
+        recipient=delivery.recipient,
+        number=number,
+        role=delivery.role,
+        channel=delivery.channel,
+        mode=delivery.mode,
+        representation=delivery.representation,
+        urgency=delivery.urgency,
+        request_id=delivery.request_id,
+        late=int(delivery.late),
+        supersedes=supersedes,
+        state=move(db, Machine.DELIVERY, delivery.id, "create", author),
+        now=text(author.now),
+        alarm_at=text(author.now + terms.alarms.delivery(delivery.urgency)),
+    )
+    return Bell(delivery.id, delivery.recipient, number)
+
+
+def add_parked(
+    db: Db,
+    parked: NewParked,
+    author: Author,
+    *,
+    message_id: str | None = None,
+    case_id: str | None = None,
+    delivery_id: str | None = None,
+) -> None:
+    db.run(
+        ADD_PARKED,
+        id=parked.id,
+        message_id=message_id,
+        case_id=case_id,
+        delivery_id=delivery_id,
+        cause=parked.cause,
+        owner=parked.owner,
+        whole=int(parked.whole),
+        findings=findings_json(parked.findings),
+        suggests=pairs_json(parked.suggests),
+        state=move(db, Machine.PARKED, parked.id, "park", author),
+        now=text(author.now),
+        next_alarm_at=text(parked.next_alarm_at),
+    )

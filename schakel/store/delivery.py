@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""SQL of the delivery socket: claim a lane, keep what was rendered, write how it ended; the recipient's own mailbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from schakel.errors import Finding, LeaseLost
+from schakel.records import Claimed, DeliveryOutcome, MailboxEntry, NewAlarm, NewDelivery, NewParked, Rendered
+from schakel.states import FINAL_DELIVERY, DeliveryState, Machine, ParkCause, Role
+from schakel.store.alarms import close_alarms, raise_alarm
+from schakel.store.decision import add_delivery, add_parked
+from schakel.store.engine import Db
+from schakel.store.events import Author, move
+from schakel.store.rows import Row, ids_json, maybe_moment, moment, new_id, text
+from schakel.store.terms import MAILBOX_UNREAD, Terms
+
+CRASHES_AT_MOST: Final = 3
+ENDINGS: Final = frozenset({"deliver", "notify", "fail", "park", "supersede"})
+
+# All that rendering and sending need of a delivery. `held` counts the messages before it in its lane that wait for a
+# person: parked deliveries, and parked messages of the case.
+FULL: Final = """
+SELECT d.*, m.content, m.programme, c.wrapped_key, c.secrecy, c.secrecy_version,
+    COALESCE(r.reference, '') AS case_reference, q.reference AS request_reference, q.due_at AS request_due_at,
+    (SELECT count(*) FROM (
+        SELECT e.message_id FROM delivery e
+        WHERE e.recipient = d.recipient AND e.case_id = d.case_id AND e.number < d.number AND e.state = 'parked'
+        UNION
+        SELECT p.id FROM message p
+        WHERE p.case_id = d.case_id AND p.state = 'parked' AND (p.received_at, p.id) < (m.received_at, m.id)
+    )) AS held
+FROM delivery d
+JOIN message m ON m.id = d.message_id
+JOIN case_file c ON c.id = d.case_id
+LEFT JOIN case_reference r ON r.case_id = d.case_id AND r.partner = d.recipient
+LEFT JOIN request q ON q.id = d.request_id
+"""
+BY_ID: Final = FULL + "WHERE d.id = :id"
+BY_NUMBER: Final = FULL + "WHERE d.recipient = :partner AND d.number = :number"
+
+# Lanes whose worker has gone silent.
+EXPIRED: Final = """
+SELECT l.recipient, l.case_id, l.delivery_id, d.state, d.crashes, d.message_id
+FROM lane l JOIN delivery d ON d.id = l.delivery_id
+WHERE l.token IS NOT NULL AND l.lease_until < :now ORDER BY l.lease_until"""
+
+# Heads of free lanes that are due. A late one goes out of order; a parked one blocks nobody; a waiting or sending one
+# blocks what comes after it. An open breaker lets nothing through until its time, then one probe at a time.
+DUE: Final = """
+SELECT d.id, d.recipient, d.case_id, d.crashes, r.breaker_open_until IS NOT NULL AS probe
+FROM delivery d
+JOIN recipient r ON r.partner = d.recipient
+JOIN lane l ON l.recipient = d.recipient AND l.case_id = d.case_id
+WHERE d.state = 'waiting' AND d.next_at <= :now AND l.token IS NULL
+    AND (:only IS NULL OR d.id IN (SELECT value FROM json_each(:only)))
+    AND (d.late = 1 OR NOT EXISTS (
+        SELECT 1 FROM delivery e
+        WHERE e.recipient = d.recipient AND e.case_id = d.case_id AND e.number < d.number AND e.late = 0
+            AND e.state IN ('waiting', 'sending')))
+    AND (r.breaker_open_until IS NULL OR (r.breaker_open_until <= :now AND NOT EXISTS (
+        SELECT 1 FROM lane busy WHERE busy.recipient = d.recipient AND busy.token IS NOT NULL)))
+ORDER BY d.crashes > 0 DESC, d.urgency = 'crisis' DESC, d.next_at, d.recipient, d.number
+LIMIT :window"""
+
+TAKE_LANE: Final = """
+UPDATE lane SET token = lower(hex(randomblob(16))), lease_until = :until, delivery_id = :id
+WHERE recipient = :recipient AND case_id = :case_id AND token IS NULL
+RETURNING token"""
+FREE_LANE: Final = """
+UPDATE lane SET token = NULL, lease_until = NULL, delivery_id = NULL WHERE delivery_id = :id"""
+RENEW: Final = """
+UPDATE lane SET lease_until = :until WHERE delivery_id = :id AND token = :token"""
+HELD_LANE: Final = "SELECT 1 FROM lane WHERE delivery_id = :id AND token = :token"
+
+CRASHED: Final = "UPDATE delivery SET crashes = crashes + 1, next_at = :now WHERE id = :id"
+
+KEEP_RENDERED: Final = """
+UPDATE delivery SET rendered = :sealed, rendered_digest = :digest, rendered_media_type = :media_type,
+    rendered_at = :at, rendered_secrecy_version = :secrecy_version
+WHERE id = :id AND rendered_at IS NULL"""
+RENDERED_DIGEST: Final = "SELECT rendered_digest, state FROM delivery WHERE id = :id"
+
+TRIED: Final = """
+UPDATE delivery SET attempts = attempts + 1, last_reason = :reason, next_at = COALESCE(:next_at, next_at)
+WHERE id = :id"""
+NOTIFIED: Final = """
+UPDATE delivery SET notified_at = :now, alarm_at = CASE WHEN urgency = 'crisis' THEN min(alarm_at, :alarm_at)
+    ELSE :alarm_at END WHERE id = :id"""
+FINAL: Final = "UPDATE delivery SET erase_at = :erase_at WHERE id = :id"
+SET_BREAKER: Final = "UPDATE recipient SET breaker_open_until = :until WHERE partner = :partner"
+
+MAILBOX: Final = """
+SELECT number, id AS delivery_id, state, created_at, rendered_digest AS digest, rendered_media_type AS media_type
+FROM delivery WHERE recipient = :partner AND number > :after ORDER BY number LIMIT :limit"""
+
+WORKER: Final = "worker"
+
+
+# -- claim -------------------------------------------------------------------------------------------------------------
+
+
+def claim(db: Db, terms: Terms, *, now: datetime, limit: int, only: Sequence[str] | None) -> list[Claimed]:
+    """See ports.DeliveryStore.claim. A delivery that crashed before is claimed alone."""
+    expire(db, terms, now=now)
+    wanted = None if only is None else ids_json(only)
+    chosen: list[Row] = []
+    lanes: set[tuple[str, str]] = set()
+    probed: set[str] = set()
+    for row in db.all(DUE, now=text(now), only=wanted, window=4 * limit + 64):
+        lane = (row["recipient"], row["case_id"])
+        if lane in lanes or row["recipient"] in probed:
+            continue
+        chosen.append(row)
+        lanes.add(lane)
+        if row["probe"]:
+            probed.add(row["recipient"])
+        if len(chosen) >= limit or row["crashes"]:
+            break
+    return [_take(db, row, terms, now=now) for row in chosen]
+
+
+def _take(db: Db, row: Row, terms: Terms, *, now: datetime) -> Claimed:
+    token = db.value(
+        TAKE_LANE, until=text(now + terms.lease), id=row["id"], recipient=row["recipient"], case_id=row["case_id"]
+    )
+    move(db, Machine.DELIVERY, row["id"], "claim", Author(Role.WORKER, WORKER, now))
+    full = db.one(BY_ID, id=row["id"])
+    if token is None or full is None:
+        raise LeaseLost("lane")
+    return claimed(full, token=token)
+
+
+def expire(db: Db, terms: Terms, *, now: datetime) -> None:
+    """A lease that ran out while sending is a crash; the third parks the delivery."""
+    author = Author(Role.WORKER, WORKER, now)
+    for row in db.all(EXPIRED, now=text(now)):
+        db.run(FREE_LANE, id=row["delivery_id"])
+        if row["state"] != DeliveryState.SENDING:
+            continue
+        db.run(CRASHED, id=row["delivery_id"], now=text(now))
+        if row["crashes"] + 1 < CRASHES_AT_MOST:
+            move(db, Machine.DELIVERY, row["delivery_id"], "expire", author, reason="lease-expired")
+        else:
+            park(db, row["delivery_id"], "three-crashes", None, terms, author)
+
+
+def park(db: Db, delivery_id: str, reason: str, alarm: NewAlarm | None, terms: Terms, author: Author) -> None:
+    """The delivery waits for a person: parked row with an alarm time, and an alarm at once."""
+    cause = ParkCause.POISON_DELIVERY.value
+    nl, en = terms.sentence(cause)
+    move(db, Machine.DELIVERY, delivery_id, "park", author, reason=reason)
+    row = db.one(BY_ID, id=delivery_id)
+    if row is None:
+        raise LeaseLost("delivery")
+    owner = terms.owner if alarm is None else alarm.owner
+    parked = NewParked(
+        id=new_id(author.now),
+        cause=cause,
+        owner=owner,
+        findings=(Finding(f"delivery {delivery_id}", reason, nl, en),),
+        suggests=(),
+        next_alarm_at=author.now + terms.alarms.parked_every,
+        whole=False,
+    )
+    add_parked(db, parked, author, message_id=row["message_id"], case_id=row["case_id"], delivery_id=delivery_id)
+    raise_alarm(db, alarm or NewAlarm(cause=cause, subject=delivery_id, owner=owner, nl=nl, en=en), now=author.now)
+
+
+def claimed(row: Row, *, token: str) -> Claimed:
+    """From a row of FULL."""
+    rendered = None
+    if row["rendered_at"] is not None:
+        rendered = Rendered(
+            sealed=row["rendered"],
+            digest=row["rendered_digest"],
+            media_type=row["rendered_media_type"],
+            at=moment(row["rendered_at"]),
+            secrecy_version=row["rendered_secrecy_version"],
+        )
+    return Claimed(
+        id=row["id"],
+        token=token,
+        recipient=row["recipient"],
+        role=row["role"],
+        number=row["number"],
+        channel=row["channel"],
+        mode=row["mode"],
+        representation=row["representation"],
+        urgency=row["urgency"],
+        late=bool(row["late"]),
+        held=row["held"],
+        attempts=row["attempts"],
+        crashes=row["crashes"],
+        created_at=moment(row["created_at"]),
+        message_id=row["message_id"],
+        case_id=row["case_id"],
+        case_reference=row["case_reference"],
+        request_reference=row["request_reference"],
+        request_due_at=maybe_moment(row["request_due_at"]),
+        programme=row["programme"],
+        content=row["content"] or b"",
+        wrapped_key=row["wrapped_key"] or b"",
+        secrecy=row["secrecy"],
+        secrecy_version=row["secrecy_version"],
+        rendered=rendered,
+    )
+
+
+# -- while sending -----------------------------------------------------------------------------------------------------
+
+
+def keep_rendered(db: Db, rendered: Sequence[tuple[Claimed, Rendered]]) -> None:
+    """The first rendering stays. Without a token (a mailbox read) only while no worker is sending it."""
+    for claim_, view in rendered:
+        known = db.one(RENDERED_DIGEST, id=claim_.id)
+        holds = (
+            db.value(HELD_LANE, id=claim_.id, token=claim_.token)
+            if claim_.token
+            else known is not None and known["state"] != DeliveryState.SENDING
+        )
+        if known is None or not holds:
+            raise LeaseLost("lane")
+        if known["rendered_digest"] is not None and known["rendered_digest"] != view.digest:
+            raise LeaseLost("rendered")
+        db.run(
+            KEEP_RENDERED,
+            id=claim_.id,
+            sealed=view.sealed,
+            digest=view.digest,
+            media_type=view.media_type,
+            at=text(view.at),
+            secrecy_version=view.secrecy_version,
+        )
+
+
+def renew(db: Db, leases: Sequence[tuple[str, str]], terms: Terms, *, now: datetime) -> list[bool]:
+    until = text(now + terms.lease)
+    return [bool(db.run(RENEW, id=delivery_id, token=token, until=until)) for delivery_id, token in leases]
+
+
+# -- how it ended ------------------------------------------------------------------------------------------------------
+
+
+def finish(db: Db, outcome: DeliveryOutcome, terms: Terms, *, now: datetime) -> bool:
+    """False, and nothing written, when the token no longer holds the lane or the recipient finished it meanwhile."""
+    if outcome.event not in ENDINGS:
+        raise ValueError("finish: deliver, notify, fail, park or supersede")
+    if not db.value(HELD_LANE, id=outcome.id, token=outcome.token):
+        return False
+    row = db.one(BY_ID, id=outcome.id)
+    db.run(FREE_LANE, id=outcome.id)
+    if row is None or row["state"] != DeliveryState.SENDING:
+        return False
+    author = Author(Role.WORKER, WORKER, now)
+    reason = outcome.reason or ""
+    next_at = None if outcome.event != "fail" else text(outcome.next_at or now)
+    db.run(TRIED, id=outcome.id, reason=outcome.reason, next_at=next_at)
+    if outcome.event == "park":
+        park(db, outcome.id, reason or "cannot-be-rendered", outcome.alarm, terms, author)
+        return True
+    move(db, Machine.DELIVERY, outcome.id, outcome.event, author, reason=reason)
+    if outcome.event == "supersede":
+        _replace(db, row, outcome.replacement, terms, author)
+    elif outcome.event == "notify":
+        db.run(NOTIFIED, id=outcome.id, now=text(now), alarm_at=text(now + terms.alarms.mailbox_after))
+    elif outcome.event == "deliver":
+        _done(db, row, terms, now=now)
+    if outcome.event in ("deliver", "notify") and row["channel"] != "mailbox":
+        db.run(SET_BREAKER, partner=row["recipient"], until=None)
+    elif outcome.breaker_open_until is not None:
+        db.run(SET_BREAKER, partner=row["recipient"], until=text(outcome.breaker_open_until))
+    if outcome.alarm is not None:
+        raise_alarm(db, outcome.alarm, now=now)
+    return True
+
+
+def _done(db: Db, row: Row, terms: Terms, *, now: datetime) -> None:
+    """The delivery is final: its rendered bytes get an end, its alarms stop."""
+    db.run(FINAL, id=row["id"], erase_at=text(now + terms.keeping.rendered))
+    close_alarms(db, row["id"], by="hub", now=now)
+
+
+def _replace(db: Db, row: Row, replacement: NewDelivery | None, terms: Terms, author: Author) -> None:
+    """A new id and a new number; the old entry stays as a tombstone."""
+    if replacement is None:
+        raise ValueError("supersede: what takes its place?")
+    _done(db, row, terms, now=author.now)
+    hub = Author(Role.HUB, "hub", author.now)
+    add_delivery(db, row["message_id"], row["case_id"], replacement, hub, terms, supersedes=row["id"])
+
+
+# -- the recipient's own hand ------------------------------------------------------------------------------------------
+
+
+def mailbox(db: Db, partner: str, *, after: int, limit: int) -> list[MailboxEntry]:
+    return [
+        MailboxEntry(**{**row, "created_at": moment(row["created_at"])})
+        for row in db.all(MAILBOX, partner=partner, after=after, limit=limit)
+    ]
+
+
+def mailbox_item(db: Db, partner: str, number: int) -> Claimed | None:
+    row = db.one(BY_NUMBER, partner=partner, number=number)
+    if row is None or row["state"] in (DeliveryState.SUPERSEDED, DeliveryState.DROPPED):
+        return None
+    return claimed(row, token="")
+
+
+def receive(db: Db, partner: str, number: int, terms: Terms, *, now: datetime, how: str) -> str | None:
+    """In any live state the recipient's word finishes the delivery, and frees its lane."""
+    row = db.one(BY_NUMBER, partner=partner, number=number)
+    return None if row is None else received(db, row, terms, now=now, how=how)
+
+
+def received(db: Db, row: Row, terms: Terms, *, now: datetime, how: str) -> str:
+    """From a row of FULL: the state afterwards."""
+    if row["state"] in FINAL_DELIVERY:
+        return str(row["state"])
+    state = move(db, Machine.DELIVERY, row["id"], "receive", Author(Role.RECIPIENT, row["recipient"], now), reason=how)
+    db.run(FREE_LANE, id=row["id"])
+    _done(db, row, terms, now=now)
+    close_alarms(db, row["recipient"], by="hub", now=now, cause=MAILBOX_UNREAD)
+    return state
+
+
+def supersede(db: Db, delivery_id: str, replacement: NewDelivery, terms: Terms, *, now: datetime) -> bool:
+    """A mailbox read found the stored bytes too open. False: it is final or a person has it (parked)."""
+    row = db.one(BY_ID, id=delivery_id)
+    if row is None or row["state"] in FINAL_DELIVERY or row["state"] == DeliveryState.PARKED:
+        return False
+    author = Author(Role.WORKER, WORKER, now)
+    if row["state"] == DeliveryState.WAITING:
+        move(db, Machine.DELIVERY, delivery_id, "claim", author, reason="to-supersede")
+    move(db, Machine.DELIVERY, delivery_id, "supersede", author, reason="stricter-disclosure")
+    db.run(FREE_LANE, id=delivery_id)
+    _replace(db, row, replacement, terms, author)
+    return True

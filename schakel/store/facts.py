@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Reads what the heart decides from: the open cases that share a key, each with orders and recipients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from schakel.records import CaseFacts, Facts, KnownOrder, MatchKey, Recipient
+from schakel.store.engine import Db
+from schakel.store.rows import Row, maybe_moment
+
+# Kinds that join by themselves; any other kind is only a suggestion (ARCHITECTURE §4, Case).
+STRONG: Final = frozenset({"source-case", "order", "pair"})
+
+# Open cases that hold this key.
+CASES_OF_KEY: Final = """
+SELECT case_id FROM match_key WHERE kind = :kind AND digest = :digest AND open = 1"""
+
+CASE: Final = """
+SELECT id, programme, municipality, wrapped_key, secrecy, secrecy_version, max_ordinal, opened_at
+FROM case_file WHERE id = :case_id AND wrapped_key IS NOT NULL"""
+
+ORDERS: Final = """
+SELECT number, imposed_at FROM known_order WHERE case_id = :case_id ORDER BY imposed_at, number"""
+
+# Who has the case now.
+RECIPIENTS: Final = """
+SELECT recipient, role, id, state FROM request
+WHERE case_id = :case_id AND state NOT IN ('withdrawn', 'superseded') ORDER BY asked_at, id"""
+
+
+def facts_of(db: Db, keys: Sequence[MatchKey]) -> Facts:
+    """The open cases that share a key with `keys`, of any programme, oldest first."""
+    matched: dict[str, set[str]] = {}
+    for key in sorted(set(keys), key=lambda key: (key.kind, key.digest)):
+        for row in db.all(CASES_OF_KEY, kind=key.kind, digest=key.digest):
+            matched.setdefault(row["case_id"], set()).add(key.kind)
+    cases = [case for case_id in matched if (case := db.one(CASE, case_id=case_id)) is not None]
+    cases.sort(key=lambda row: (row["opened_at"], row["id"]))
+    return Facts(tuple(_case_facts(db, row, frozenset(matched[row["id"]])) for row in cases))
+
+
+def case_facts(db: Db, case_id: str, matched: frozenset[str] = frozenset()) -> CaseFacts | None:
+    """None: absent or erased."""
+    row = db.one(CASE, case_id=case_id)
+    return None if row is None else _case_facts(db, row, matched)
+
+
+def _case_facts(db: Db, row: Row, matched: frozenset[str]) -> CaseFacts:
+    case_id = row["id"]
+    return CaseFacts(
+        id=case_id,
+        programme=row["programme"],
+        municipality=row["municipality"],
+        matched=matched,
+        wrapped_key=row["wrapped_key"],
+        secrecy=row["secrecy"],
+        secrecy_version=row["secrecy_version"],
+        orders=tuple(
+            KnownOrder(order["number"], maybe_moment(order["imposed_at"])) for order in db.all(ORDERS, case_id=case_id)
+        ),
+        max_ordinal=row["max_ordinal"],
+        recipients=tuple(
+            Recipient(asked["recipient"], asked["role"], asked["id"], asked["state"])
+            for asked in db.all(RECIPIENTS, case_id=case_id)
+        ),
+    )

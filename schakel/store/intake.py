@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""SQL of the intake socket: an arrival becomes a kept message with everything its decision says, or is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import apsw
+
+from schakel.errors import Conflict, Finding, Refusal, Unacceptable
+from schakel.ports import Decide
+from schakel.records import Accepted, Arrival, Decision, NewAlarm, RoutingDecision
+from schakel.states import Machine, MessageState, Role
+from schakel.store.alarms import raise_alarm
+from schakel.store.decision import write_case, write_rest
+from schakel.store.engine import FATAL, Db, translated
+from schakel.store.events import Author, move
+from schakel.store.facts import facts_of
+from schakel.store.rows import Row, findings, findings_json, text
+from schakel.store.terms import REFERENCE_CONFLICT, Terms
+
+# A message that we know by its source and reference, and how it first stood.
+KNOWN: Final = """
+SELECT m.id, m.digest, m.warnings, e.to_state AS first_state
+FROM message m
+JOIN state_event e ON e.machine = 'message' AND e.object_id = m.id AND e.ordinal = 1
+WHERE m.source = :source AND m.message_reference = :reference"""
+
+# Why it was parked when it came.
+FIRST_CAUSE: Final = """
+SELECT cause FROM parked WHERE message_id = :message_id AND whole = 1 ORDER BY parked_at, id LIMIT 1"""
+
+ROUTING: Final = """
+SELECT recipient, role, outcome, rule, nl, en FROM routing_decision
+WHERE message_id = :message_id AND round = :round ORDER BY position"""
+
+ADD_RAW: Final = """
+INSERT INTO raw_referral (id, wrapped_key, sealed, format, media_type, received_at, erase_at)
+VALUES (:id, :wrapped_key, :sealed, :format, :media_type, :received_at, :erase_at)"""
+ADD_MESSAGE: Final = """
+INSERT INTO message (id, source, message_reference, source_case_reference, digest, format, media_type, programme, kind,
+    case_id, state, state_ordinal, content, versions, warnings, received_at)
+VALUES (:id, :source, :message_reference, :source_case_reference, :digest, :format, :media_type, :programme, :kind,
+    :case_id, :state, 1, :content, :versions, :warnings, :received_at)"""
+ADD_MESSAGE_KEY: Final = """
+INSERT INTO message_key (message_id, kind, digest) VALUES (:message_id, :kind, :digest) ON CONFLICT DO NOTHING"""
+
+
+def accept_all(db: Db, arrivals: Sequence[Arrival], decide: Decide, terms: Terms) -> list[Accepted | Refusal]:
+    """One outcome per arrival, in order; each in a savepoint of its own."""
+    return [_guarded(db, arrival, decide, terms) for arrival in arrivals]
+
+
+def _guarded(db: Db, arrival: Arrival, decide: Decide, terms: Terms) -> Accepted | Refusal:
+    """An arrival that violates something is refused alone; a fault in deciding too, for nothing may be half kept."""
+    try:
+        with db.savepoint():
+            known = db.one(KNOWN, source=arrival.source, reference=arrival.message_reference)
+            if known is None:
+                return _accept(db, arrival, decide, terms)
+            if known["digest"] == arrival.digest:
+                return _first_answer(db, known)
+            raise_alarm(db, _reference_conflict(known["id"], terms), now=arrival.received_at)
+            return _conflict()
+    except FATAL:
+        raise
+    except Refusal as refusal:
+        return refusal
+    except apsw.Error as error:
+        return _not_kept(translated(error).findings[0].rule)
+    except Exception as error:
+        return _not_kept(f"intake:{type(error).__name__}")
+
+
+def _accept(db: Db, arrival: Arrival, decide: Decide, terms: Terms) -> Accepted:
+    decision = decide(arrival, facts_of(db, arrival.keys))
+    author = Author(Role.HUB, "hub", arrival.received_at)
+    db.run(
+        ADD_RAW,
+        id=arrival.message_id,
+        wrapped_key=arrival.raw.wrapped_key,
+        sealed=arrival.raw.data,
+        format=arrival.format,
+        media_type=arrival.media_type,
+        received_at=text(arrival.received_at),
+        erase_at=text(arrival.raw_erase_at),
+    )
+    write_case(db, decision, now=arrival.received_at)
+    _add_message(db, arrival, decision, author)
+    bells = write_rest(db, arrival.message_id, decision, author, terms, parked=decision.parked)
+    return Accepted(
+        message_id=arrival.message_id,
+        state=decision.state,
+        duplicate=False,
+        routing=decision.routing,
+        warnings=decision.warnings,
+        parked_cause=next((parked.cause for parked in decision.parked if parked.whole), None),
+        bells=bells,
+    )
+
+
+def _add_message(db: Db, arrival: Arrival, decision: Decision, author: Author) -> None:
+    waits = decision.state == MessageState.PARKED
+    if waits and not any(parked.whole for parked in decision.parked):
+        raise ValueError("a parked message needs an owner, a reason and a time")
+    db.run(
+        ADD_MESSAGE,
+        id=arrival.message_id,
+        source=arrival.source,
+        message_reference=arrival.message_reference,
+        source_case_reference=arrival.source_case_reference,
+        digest=arrival.digest,
+        format=arrival.format,
+        media_type=arrival.media_type,
+        programme=arrival.programme,
+        kind=decision.kind,
+        case_id=decision.case_id,
+        state=move(db, Machine.MESSAGE, arrival.message_id, "park" if waits else "route", author),
+        content=decision.content,
+        versions=decision.versions,
+        warnings=findings_json(decision.warnings),
+        received_at=text(arrival.received_at),
+    )
+    for key in arrival.keys if decision.parked else ():
+        db.run(ADD_MESSAGE_KEY, message_id=arrival.message_id, kind=key.kind, digest=key.digest)
+
+
+def _first_answer(db: Db, known: Row) -> Accepted:
+    return Accepted(
+        message_id=known["id"],
+        state=known["first_state"],
+        duplicate=True,
+        routing=routing_of(db, known["id"], 1),
+        warnings=findings(known["warnings"]),
+        parked_cause=db.value(FIRST_CAUSE, message_id=known["id"])
+        if known["first_state"] == MessageState.PARKED
+        else None,
+        bells=(),
+    )
+
+
+def routing_of(db: Db, message_id: str, round_: int) -> tuple[RoutingDecision, ...]:
+    """One round of decisions on a message."""
+    return tuple(RoutingDecision(**row) for row in db.all(ROUTING, message_id=message_id, round=round_))
+
+
+def arrival_of(row: Row, keys: tuple[Any, ...], *, received_at: datetime, erase_at: datetime, raw: Any) -> Arrival:
+    """The arrival again, from a row of `message` joined with `raw_referral`."""
+    return Arrival(
+        message_id=row["id"],
+        source=row["source"],
+        message_reference=row["message_reference"],
+        source_case_reference=row["source_case_reference"],
+        digest=row["digest"],
+        format=row["format"],
+        media_type=row["media_type"],
+        received_at=received_at,
+        programme=row["programme"],
+        keys=keys,
+        raw=raw,
+        raw_erase_at=erase_at,
+    )
+
+
+def _reference_conflict(message_id: str, terms: Terms) -> NewAlarm:
+    nl, en = terms.sentence(REFERENCE_CONFLICT)
+    return NewAlarm(cause=REFERENCE_CONFLICT, subject=message_id, owner=terms.owner, nl=nl, en=en)
+
+
+def _conflict() -> Conflict:
+    return Conflict(
+        Finding(
+            "messageReference",
+            "message-reference:other-content",
+            "Dit berichtkenmerk is al gebruikt voor een bericht met andere inhoud",
+            "This message reference was used before for a message with other content",
+        )
+    )
+
+
+def _not_kept(rule: str) -> Unacceptable:
+    return Unacceptable(
+        Finding("store", rule, "Dit bericht kon niet worden bewaard", "This message could not be kept"), retry_after=30
+    )

@@ -1,0 +1,438 @@
+-- SPDX-License-Identifier: EUPL-1.2
+-- The hub's tables on SQLite, version 1. Forward only: a change is a new migration, this file is what they add up to.
+--
+-- Rules that the database itself keeps, whoever types the SQL:
+--   * a history is a chain of allowed moves: state_event points at allowed_move and at its own previous event;
+--   * a state column says what the last event says: a trigger writes it, a foreign key and a guard hold it there;
+--   * each move has its audit row: a trigger writes it;
+--   * (source, message reference) is taken once; a recipient's numbers are unique; a household's strong key belongs to
+--     one open case of a programme.
+-- Times are RFC 3339 UTC with six decimals (27 characters): they sort as text. No foreign key is deferred: a wrong
+-- row is refused where it is written, so that one message's fault never reaches another's in the same transaction.
+
+-- -- states and their history ----------------------------------------------------------------------------------------
+
+-- The moves of schakel/states.py.
+CREATE TABLE allowed_move (
+    machine    TEXT NOT NULL,
+    from_state TEXT NOT NULL,
+    event      TEXT NOT NULL,
+    role       TEXT NOT NULL,
+    to_state   TEXT NOT NULL CHECK (to_state <> 'none'),
+    PRIMARY KEY (machine, from_state, event, role, to_state)
+) STRICT, WITHOUT ROWID;
+
+-- What happened to a message, delivery, request or parked thing; never changed.
+CREATE TABLE state_event (
+    machine    TEXT NOT NULL,
+    object_id  TEXT NOT NULL,
+    ordinal    INTEGER NOT NULL CHECK (ordinal >= 1),
+    previous   INTEGER GENERATED ALWAYS AS (CASE WHEN ordinal > 1 THEN ordinal - 1 END) STORED,
+    from_state TEXT NOT NULL,
+    event      TEXT NOT NULL,
+    role       TEXT NOT NULL,
+    to_state   TEXT NOT NULL,
+    at         TEXT NOT NULL CHECK (length(at) = 27),
+    actor      TEXT NOT NULL CHECK (actor <> ''),
+    reason     TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (machine, object_id, ordinal),
+    UNIQUE (machine, object_id, ordinal, to_state),
+    CHECK ((ordinal = 1) = (from_state = 'none')),
+    FOREIGN KEY (machine, from_state, event, role, to_state) REFERENCES allowed_move,
+    FOREIGN KEY (machine, object_id, previous, from_state)
+        REFERENCES state_event (machine, object_id, ordinal, to_state)
+) STRICT;
+
+CREATE TRIGGER state_event_is_final BEFORE UPDATE ON state_event
+BEGIN SELECT RAISE(ABORT, 'an event is never changed'); END;
+
+-- -- what came in ----------------------------------------------------------------------------------------------------
+
+-- The bytes of a source, exactly, sealed under a key of their own.
+CREATE TABLE raw_referral (
+    id          TEXT PRIMARY KEY,
+    wrapped_key BLOB,                        -- NULL: destroyed
+    sealed      BLOB,                        -- NULL: erased
+    format      TEXT NOT NULL,
+    media_type  TEXT NOT NULL,
+    received_at TEXT NOT NULL CHECK (length(received_at) = 27),
+    erase_at    TEXT NOT NULL CHECK (length(erase_at) = 27),
+    erased_at   TEXT,
+    CHECK (erased_at IS NOT NULL OR (wrapped_key IS NOT NULL AND sealed IS NOT NULL))
+) STRICT;
+
+-- A household in a programme. Its key opens everything canonical and rendered of it.
+CREATE TABLE case_file (
+    id              TEXT PRIMARY KEY,
+    programme       TEXT NOT NULL,
+    municipality    TEXT CHECK (length(municipality) = 4),
+    opened_at       TEXT NOT NULL CHECK (length(opened_at) = 27),
+    closed_at       TEXT,
+    joined_to       TEXT REFERENCES case_file (id),
+    wrapped_key     BLOB,                    -- NULL: destroyed, the case is erased
+    secrecy         BLOB,
+    secrecy_version INTEGER NOT NULL DEFAULT 0,
+    max_ordinal     INTEGER NOT NULL DEFAULT 0,
+    erase_at        TEXT,                    -- set when it closes
+    CHECK (joined_to IS NULL OR closed_at IS NOT NULL),
+    CHECK (closed_at IS NULL OR erase_at IS NOT NULL),
+    UNIQUE (id, programme)
+) STRICT;
+
+-- A message: known once by its source and reference.
+CREATE TABLE message (
+    id                    TEXT PRIMARY KEY REFERENCES raw_referral (id),
+    source                TEXT NOT NULL,
+    message_reference     TEXT NOT NULL,
+    source_case_reference TEXT NOT NULL,
+    digest                BLOB NOT NULL,
+    format                TEXT NOT NULL,
+    media_type            TEXT NOT NULL,
+    programme             TEXT NOT NULL,
+    kind                  TEXT NOT NULL,
+    case_id               TEXT REFERENCES case_file (id),
+    state                 TEXT NOT NULL,
+    state_ordinal         INTEGER NOT NULL,
+    machine               TEXT NOT NULL GENERATED ALWAYS AS ('message') STORED,
+    content               BLOB,
+    versions              TEXT NOT NULL,
+    warnings              TEXT NOT NULL,
+    received_at           TEXT NOT NULL CHECK (length(received_at) = 27),
+    erase_at              TEXT,              -- as long as the case; set when it closes
+    erased_at             TEXT,
+    UNIQUE (source, message_reference),
+    CHECK (state <> 'routed' OR case_id IS NOT NULL),
+    CHECK (state <> 'routed' OR content IS NOT NULL OR erased_at IS NOT NULL),
+    FOREIGN KEY (machine, id, state_ordinal, state) REFERENCES state_event (machine, object_id, ordinal, to_state)
+) STRICT;
+CREATE INDEX message_of_case ON message (case_id, received_at);
+
+-- The keys a parked message came with, so that a release can find its household.
+CREATE TABLE message_key (
+    message_id TEXT NOT NULL REFERENCES message (id),
+    kind       TEXT NOT NULL,
+    digest     BLOB NOT NULL,
+    PRIMARY KEY (message_id, kind, digest)
+) STRICT, WITHOUT ROWID;
+
+-- Blinded identifiers of a case's household.
+CREATE TABLE match_key (
+    case_id   TEXT NOT NULL,
+    programme TEXT NOT NULL,
+    kind      TEXT NOT NULL,
+    digest    BLOB NOT NULL CHECK (length(digest) = 32),
+    strong    INTEGER NOT NULL CHECK (strong IN (0, 1)),
+    open      INTEGER NOT NULL CHECK (open IN (0, 1)),
+    PRIMARY KEY (case_id, kind, digest),
+    FOREIGN KEY (case_id, programme) REFERENCES case_file (id, programme)
+) STRICT;
+CREATE UNIQUE INDEX one_open_case ON match_key (programme, kind, digest) WHERE strong = 1 AND open = 1;
+CREATE INDEX match_key_lookup ON match_key (kind, digest) WHERE open = 1;
+
+CREATE TRIGGER case_file_closes AFTER UPDATE OF closed_at ON case_file WHEN NEW.closed_at IS NOT NULL
+BEGIN UPDATE match_key SET open = 0 WHERE case_id = NEW.id; END;
+
+-- Restraining orders the case knows, each once: by blinded number or by time of imposition.
+CREATE TABLE known_order (
+    case_id    TEXT NOT NULL REFERENCES case_file (id),
+    number     BLOB,
+    imposed_at TEXT,
+    CHECK (number IS NOT NULL OR imposed_at IS NOT NULL)
+) STRICT;
+CREATE UNIQUE INDEX known_order_number ON known_order (case_id, number) WHERE number IS NOT NULL;
+CREATE UNIQUE INDEX known_order_time ON known_order (case_id, imposed_at) WHERE number IS NULL;
+
+-- Each partner's own opaque name of a case.
+CREATE TABLE case_reference (
+    case_id   TEXT NOT NULL REFERENCES case_file (id),
+    partner   TEXT NOT NULL,
+    reference TEXT NOT NULL UNIQUE,
+    PRIMARY KEY (case_id, partner)
+) STRICT;
+
+-- Cases that may be one household; the lead of the older one decides.
+CREATE TABLE suggestion (
+    case_id       TEXT NOT NULL REFERENCES case_file (id),
+    other_case_id TEXT NOT NULL REFERENCES case_file (id),
+    kinds         TEXT NOT NULL,
+    state         TEXT NOT NULL CHECK (state IN ('open', 'joined', 'kept-apart')),
+    made_at       TEXT NOT NULL,
+    decided_by    TEXT,
+    decided_at    TEXT,
+    reason        TEXT,
+    PRIMARY KEY (case_id, other_case_id),
+    CHECK (case_id <> other_case_id),
+    CHECK ((state = 'open') = (decided_by IS NULL))
+) STRICT;
+
+-- -- who gets it, and how it goes there ------------------------------------------------------------------------------
+
+-- Who gets a message, who does not, and why; `round` counts decisions on one message (a release makes the next).
+CREATE TABLE routing_decision (
+    message_id TEXT NOT NULL REFERENCES message (id),
+    round      INTEGER NOT NULL,
+    position   INTEGER NOT NULL,
+    recipient  TEXT,
+    role       TEXT NOT NULL,
+    outcome    TEXT NOT NULL CHECK (outcome IN ('deliver', 'withhold', 'park')),
+    rule       TEXT NOT NULL,
+    nl         TEXT NOT NULL,
+    en         TEXT NOT NULL,
+    decided_at TEXT NOT NULL,
+    PRIMARY KEY (message_id, round, position),
+    CHECK (outcome <> 'deliver' OR recipient IS NOT NULL)
+) STRICT, WITHOUT ROWID;
+
+-- A recipient's counter of gap-free numbers, and its breaker.
+CREATE TABLE recipient (
+    partner            TEXT PRIMARY KEY,
+    last_number        INTEGER NOT NULL DEFAULT 0,
+    breaker_open_until TEXT
+) STRICT;
+
+-- What a partner was asked for a case, and how it stands.
+CREATE TABLE request (
+    id               TEXT PRIMARY KEY,
+    case_id          TEXT NOT NULL REFERENCES case_file (id),
+    message_id       TEXT NOT NULL REFERENCES message (id),
+    recipient        TEXT NOT NULL,
+    role             TEXT NOT NULL,
+    reference        TEXT NOT NULL UNIQUE,
+    state            TEXT NOT NULL,
+    state_ordinal    INTEGER NOT NULL,
+    machine          TEXT NOT NULL GENERATED ALWAYS AS ('request') STORED,
+    asked_at         TEXT NOT NULL,
+    due_at           TEXT CHECK (length(due_at) = 27),
+    next_reminder_at TEXT,
+    reminders        INTEGER NOT NULL DEFAULT 0,
+    contradicted     INTEGER NOT NULL DEFAULT 0,
+    CHECK (due_at IS NOT NULL),              -- a request without a clock would be silent for ever
+    FOREIGN KEY (machine, id, state_ordinal, state) REFERENCES state_event (machine, object_id, ordinal, to_state)
+) STRICT;
+CREATE INDEX request_of_case ON request (case_id);
+CREATE INDEX request_due ON request (COALESCE(next_reminder_at, due_at)) WHERE state IN ('asked', 'received');
+
+-- One message for one recipient. The number is the recipient's, gap-free, in order of commit; once given it stays.
+CREATE TABLE delivery (
+    id                       TEXT PRIMARY KEY,
+    message_id               TEXT NOT NULL REFERENCES message (id),
+    case_id                  TEXT NOT NULL REFERENCES case_file (id),
+    recipient                TEXT NOT NULL REFERENCES recipient (partner),
+    number                   INTEGER NOT NULL CHECK (number >= 1),
+    role                     TEXT NOT NULL,
+    channel                  TEXT NOT NULL,
+    mode                     TEXT NOT NULL CHECK (mode IN ('full', 'thin')),
+    representation           TEXT NOT NULL,
+    urgency                  TEXT NOT NULL,
+    request_id               TEXT REFERENCES request (id),
+    late                     INTEGER NOT NULL CHECK (late IN (0, 1)),
+    supersedes               TEXT UNIQUE REFERENCES delivery (id),
+    state                    TEXT NOT NULL,
+    state_ordinal            INTEGER NOT NULL,
+    machine                  TEXT NOT NULL GENERATED ALWAYS AS ('delivery') STORED,
+    attempts                 INTEGER NOT NULL DEFAULT 0,
+    crashes                  INTEGER NOT NULL DEFAULT 0,
+    created_at               TEXT NOT NULL CHECK (length(created_at) = 27),
+    next_at                  TEXT NOT NULL CHECK (length(next_at) = 27),
+    alarm_at                 TEXT NOT NULL CHECK (length(alarm_at) = 27),
+    notified_at              TEXT,
+    delivered_at             TEXT,
+    last_reason              TEXT,
+    rendered                 BLOB,
+    rendered_digest          BLOB CHECK (length(rendered_digest) = 32),
+    rendered_media_type      TEXT,
+    rendered_at              TEXT,
+    rendered_secrecy_version INTEGER,
+    erase_at                 TEXT,           -- of the rendered bytes; set when the delivery is final
+    UNIQUE (recipient, number),
+    CHECK ((rendered_at IS NULL) = (rendered_digest IS NULL)),
+    CHECK ((state = 'delivered') = (delivered_at IS NOT NULL)),
+    FOREIGN KEY (machine, id, state_ordinal, state) REFERENCES state_event (machine, object_id, ordinal, to_state)
+) STRICT;
+CREATE UNIQUE INDEX delivery_once ON delivery (message_id, recipient, role) WHERE supersedes IS NULL;
+CREATE INDEX delivery_due ON delivery (next_at) WHERE state = 'waiting';
+CREATE INDEX delivery_lane ON delivery (recipient, case_id, number) WHERE state IN ('waiting', 'sending', 'parked');
+CREATE INDEX delivery_alarm ON delivery (alarm_at) WHERE state IN ('waiting', 'sending', 'notified');
+CREATE INDEX delivery_of_message ON delivery (message_id);
+CREATE INDEX delivery_of_request ON delivery (request_id);
+
+-- The lease of a lane = (recipient, case): who sends now; the token fences off whoever slept past its lease.
+CREATE TABLE lane (
+    recipient   TEXT NOT NULL REFERENCES recipient (partner),
+    case_id     TEXT NOT NULL REFERENCES case_file (id),
+    delivery_id TEXT REFERENCES delivery (id),
+    token       TEXT,
+    lease_until TEXT,
+    PRIMARY KEY (recipient, case_id),
+    CHECK ((token IS NULL) = (lease_until IS NULL) AND (token IS NULL) = (delivery_id IS NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lane_lease ON lane (lease_until) WHERE token IS NOT NULL;
+CREATE INDEX lane_delivery ON lane (delivery_id) WHERE token IS NOT NULL;
+
+-- -- what waits for a person -----------------------------------------------------------------------------------------
+
+CREATE TABLE parked (
+    id             TEXT PRIMARY KEY,
+    message_id     TEXT REFERENCES message (id),
+    case_id        TEXT REFERENCES case_file (id),
+    delivery_id    TEXT REFERENCES delivery (id),
+    cause          TEXT NOT NULL,
+    owner          TEXT NOT NULL,
+    whole          INTEGER NOT NULL CHECK (whole IN (0, 1)),
+    findings       TEXT NOT NULL,
+    suggests       TEXT NOT NULL,
+    state          TEXT NOT NULL,
+    state_ordinal  INTEGER NOT NULL,
+    machine        TEXT NOT NULL GENERATED ALWAYS AS ('parked') STORED,
+    parked_at      TEXT NOT NULL,
+    next_alarm_at  TEXT CHECK (length(next_alarm_at) = 27),
+    settled_by     TEXT,
+    settled_reason TEXT,
+    settled_at     TEXT,
+    CHECK (state <> 'open' OR next_alarm_at IS NOT NULL),
+    CHECK (whole = 0 OR message_id IS NOT NULL),
+    FOREIGN KEY (machine, id, state_ordinal, state) REFERENCES state_event (machine, object_id, ordinal, to_state)
+) STRICT;
+CREATE INDEX parked_open ON parked (next_alarm_at) WHERE state = 'open';
+CREATE INDEX parked_of_message ON parked (message_id);
+
+-- A partner's word on its request; without request: kept and parked, under a key of its own.
+CREATE TABLE answer (
+    id          TEXT PRIMARY KEY,
+    request_id  TEXT REFERENCES request (id),
+    parked_id   TEXT REFERENCES parked (id),
+    partner     TEXT NOT NULL,
+    answer      TEXT NOT NULL CHECK (answer IN ('received', 'confirmed', 'declined')),
+    reason_code TEXT,
+    digest      BLOB NOT NULL,
+    sealed      BLOB,
+    wrapped_key BLOB,                        -- only without a request
+    at          TEXT NOT NULL,
+    erase_at    TEXT,                        -- as long as the case
+    CHECK ((request_id IS NULL) = (parked_id IS NOT NULL))
+) STRICT;
+CREATE INDEX answer_of_request ON answer (request_id, at);
+
+-- What a human must be told: one per (cause, subject) with a count; holds no person data.
+CREATE TABLE alarm (
+    id              TEXT PRIMARY KEY,
+    cause           TEXT NOT NULL,
+    subject         TEXT NOT NULL,
+    owner           TEXT NOT NULL,
+    nl              TEXT NOT NULL,
+    en              TEXT NOT NULL,
+    count           INTEGER NOT NULL DEFAULT 1,
+    step            INTEGER NOT NULL DEFAULT 0,
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    failing         INTEGER NOT NULL DEFAULT 0,
+    raised_at       TEXT NOT NULL,
+    next_at         TEXT NOT NULL CHECK (length(next_at) = 27),
+    delivered_at    TEXT,
+    acknowledged_by TEXT,
+    acknowledged_at TEXT,
+    CHECK ((acknowledged_by IS NULL) = (acknowledged_at IS NULL))
+) STRICT;
+CREATE UNIQUE INDEX alarm_once ON alarm (cause, subject) WHERE acknowledged_by IS NULL;
+CREATE INDEX alarm_due ON alarm (next_at) WHERE acknowledged_by IS NULL;
+CREATE INDEX alarm_subject ON alarm (subject) WHERE acknowledged_by IS NULL;
+
+-- -- partners' keys and secrets --------------------------------------------------------------------------------------
+
+CREATE TABLE partner_key (
+    id         TEXT PRIMARY KEY,
+    partner    TEXT NOT NULL,
+    digest     BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
+    created_at TEXT NOT NULL,
+    expires_at TEXT,
+    revoked_at TEXT
+) STRICT;
+CREATE INDEX partner_key_of ON partner_key (partner);
+
+CREATE TABLE partner_secret (
+    id          TEXT PRIMARY KEY,
+    partner     TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    wrapped_key BLOB NOT NULL,
+    sealed      BLOB NOT NULL,
+    created_at  TEXT NOT NULL,
+    expires_at  TEXT
+) STRICT;
+CREATE INDEX partner_secret_of ON partner_secret (partner);
+
+-- -- audit -----------------------------------------------------------------------------------------------------------
+
+-- Who did or saw what. Written unlinked with the change; the clock links it into the chain within a second or so.
+CREATE TABLE audit (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    at       TEXT NOT NULL CHECK (length(at) = 27),
+    actor    TEXT NOT NULL,
+    action   TEXT NOT NULL,
+    object   TEXT NOT NULL,
+    detail   TEXT NOT NULL,
+    position INTEGER UNIQUE,
+    hash     BLOB CHECK (length(hash) = 32),
+    CHECK ((position IS NULL) = (hash IS NULL))
+) STRICT;
+CREATE INDEX audit_unlinked ON audit (id) WHERE position IS NULL;
+CREATE INDEX audit_object ON audit (object);
+
+CREATE TRIGGER audit_is_final BEFORE UPDATE ON audit
+WHEN OLD.position IS NOT NULL OR NEW.at <> OLD.at OR NEW.actor <> OLD.actor OR NEW.action <> OLD.action
+    OR NEW.object <> OLD.object OR NEW.detail <> OLD.detail
+BEGIN SELECT RAISE(ABORT, 'an audit row is never changed'); END;
+
+CREATE TABLE audit_checkpoint (
+    position  INTEGER PRIMARY KEY REFERENCES audit (position),
+    hash      BLOB NOT NULL CHECK (length(hash) = 32),
+    at        TEXT NOT NULL,
+    key_id    TEXT NOT NULL,
+    signature BLOB NOT NULL
+) STRICT;
+
+-- Each move writes its audit row: no code path can forget it.
+CREATE TRIGGER state_event_audited AFTER INSERT ON state_event
+BEGIN
+    INSERT INTO audit (at, actor, action, object, detail)
+    VALUES (NEW.at, NEW.actor, NEW.machine || ':' || NEW.event, NEW.object_id,
+            NEW.ordinal || ' ' || NEW.from_state || ' > ' || NEW.to_state || ' as ' || NEW.role
+            || CASE WHEN NEW.reason = '' THEN '' ELSE ': ' || NEW.reason END);
+END;
+
+-- -- a state column follows the last event ---------------------------------------------------------------------------
+
+CREATE TRIGGER message_follows AFTER INSERT ON state_event WHEN NEW.machine = 'message'
+BEGIN UPDATE message SET state = NEW.to_state, state_ordinal = NEW.ordinal WHERE id = NEW.object_id; END;
+CREATE TRIGGER request_follows AFTER INSERT ON state_event WHEN NEW.machine = 'request'
+BEGIN UPDATE request SET state = NEW.to_state, state_ordinal = NEW.ordinal WHERE id = NEW.object_id; END;
+CREATE TRIGGER parked_follows AFTER INSERT ON state_event WHEN NEW.machine = 'parked'
+BEGIN UPDATE parked SET state = NEW.to_state, state_ordinal = NEW.ordinal WHERE id = NEW.object_id; END;
+-- A delivery that becomes delivered gets its time with the same stroke.
+CREATE TRIGGER delivery_follows AFTER INSERT ON state_event WHEN NEW.machine = 'delivery'
+BEGIN
+    UPDATE delivery SET state = NEW.to_state, state_ordinal = NEW.ordinal,
+        delivered_at = CASE WHEN NEW.to_state = 'delivered' THEN NEW.at END
+    WHERE id = NEW.object_id;
+END;
+
+-- A state column is not typed by hand either: only the last event's state fits.
+CREATE TRIGGER message_state_guard BEFORE UPDATE OF state, state_ordinal ON message
+WHEN NEW.state_ordinal IS NOT (SELECT max(ordinal) FROM state_event WHERE machine = 'message' AND object_id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'a state follows the last event'); END;
+CREATE TRIGGER request_state_guard BEFORE UPDATE OF state, state_ordinal ON request
+WHEN NEW.state_ordinal IS NOT (SELECT max(ordinal) FROM state_event WHERE machine = 'request' AND object_id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'a state follows the last event'); END;
+CREATE TRIGGER parked_state_guard BEFORE UPDATE OF state, state_ordinal ON parked
+WHEN NEW.state_ordinal IS NOT (SELECT max(ordinal) FROM state_event WHERE machine = 'parked' AND object_id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'a state follows the last event'); END;
+CREATE TRIGGER delivery_state_guard BEFORE UPDATE OF state, state_ordinal ON delivery
+WHEN NEW.state_ordinal IS NOT (SELECT max(ordinal) FROM state_event WHERE machine = 'delivery' AND object_id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'a state follows the last event'); END;
+
+-- -- health ----------------------------------------------------------------------------------------------------------
+
+-- One row that is written to find out whether writing works again after it did not.
+CREATE TABLE write_probe (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    writes INTEGER NOT NULL
+) STRICT;
+INSERT INTO write_probe (id, writes) VALUES (1, 0);

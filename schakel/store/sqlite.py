@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The store on SQLite (the embedded default): ports.Store over one file, with group commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from schakel.audit import Signer
+from schakel.errors import Refusal, Unacceptable
+from schakel.failpoints import Failpoint
+from schakel.ports import Decide, DecideAnswer, DecideParked
+from schakel.records import (
+    Accepted,
+    AlarmRow,
+    AnswerArrival,
+    AnswerOutcome,
+    Arrival,
+    AuditEntry,
+    CaseRecord,
+    Claimed,
+    DeliveryOutcome,
+    DueRequest,
+    Health,
+    KeyRow,
+    MailboxEntry,
+    NewAlarm,
+    NewDelivery,
+    ParkedRow,
+    Rendered,
+    SecretRow,
+    StatusRecord,
+)
+from schakel.states import Role
+from schakel.store import admin, alarms, delivery, intake, ledger
+from schakel.store.database import check_database
+from schakel.store.engine import Db, Engine
+from schakel.store.events import Author
+from schakel.store.terms import AlarmTimes, Keeping, Sentences, Terms
+
+_ACCEPT: Final = (Failpoint.STORE_ACCEPT_BEFORE_COMMIT, Failpoint.STORE_ACCEPT_AFTER_COMMIT)
+_CLAIM: Final = (Failpoint.STORE_CLAIM_BEFORE_COMMIT, Failpoint.STORE_CLAIM_AFTER_COMMIT)
+_RENDER: Final = (Failpoint.STORE_RENDER_BEFORE_COMMIT, Failpoint.STORE_RENDER_AFTER_COMMIT)
+_FINISH: Final = (Failpoint.STORE_FINISH_BEFORE_COMMIT, Failpoint.STORE_FINISH_AFTER_COMMIT)
+_RECEIVE: Final = (Failpoint.STORE_RECEIVE_BEFORE_COMMIT, Failpoint.STORE_RECEIVE_AFTER_COMMIT)
+_ANSWER: Final = (Failpoint.STORE_ANSWER_BEFORE_COMMIT, Failpoint.STORE_ANSWER_AFTER_COMMIT)
+_SETTLE: Final = (Failpoint.STORE_SETTLE_BEFORE_COMMIT, Failpoint.STORE_SETTLE_AFTER_COMMIT)
+_LINK: Final = (Failpoint.STORE_LINK_BEFORE_COMMIT, Failpoint.STORE_LINK_AFTER_COMMIT)
+
+_PROBE: Final = "UPDATE write_probe SET writes = writes + 1"
+
+
+def open_sqlite(
+    path: Path,
+    *,
+    causes: Sentences,
+    alarm_times: AlarmTimes,
+    signer: Signer,
+    keeping: Keeping | None = None,
+    owner: str = "coordinator",
+    waiting_limit: int = 2000,
+    busy_seconds: float = 10.0,
+    vfs: str | None = None,
+) -> SqliteStore:
+    """Opens the database that `create_database` made.
+
+    `causes`: what the store says when it raises an alarm; `signer`: signs the audit chain's checkpoints
+    (`FileVault.checkpoint_signer()`); `owner`: of what the store parks by itself; `waiting_limit`: arrivals that may
+    wait for a commit. Raises ConfigurationError.
+    """
+    check_database(path, vfs=vfs)
+    terms = Terms(alarms=alarm_times, causes=causes, keeping=keeping or Keeping(), owner=owner)
+    engine = Engine(path, waiting_limit=waiting_limit, busy_seconds=busy_seconds, vfs=vfs)
+    return SqliteStore(engine, terms=terms, signer=signer)
+
+
+class SqliteStore:
+    """ports.Store. Each method is one piece of work: written work shares commits with whatever else waits."""
+
+    name = "sqlite"
+
+    def __init__(self, engine: Engine, *, terms: Terms, signer: Signer) -> None:
+        self._engine = engine
+        self._terms = terms
+        self._signer = signer
+
+    # -- intake --
+
+    async def accept_many(self, arrivals: Sequence[Arrival], decide: Decide) -> list[Accepted | Refusal]:
+        return await self._engine.write(
+            lambda db: intake.accept_all(db, arrivals, decide, self._terms),
+            points=_ACCEPT,
+            weight=len(arrivals),
+            refuse_when_full=True,
+        )
+
+    # -- delivery --
+
+    async def claim(self, *, now: datetime, limit: int, only: Sequence[str] | None = None) -> list[Claimed]:
+        return await self._engine.write(
+            lambda db: delivery.claim(db, self._terms, now=now, limit=limit, only=only), points=_CLAIM
+        )
+
+    async def keep_rendered(self, rendered: Sequence[tuple[Claimed, Rendered]]) -> None:
+        await self._engine.write(lambda db: delivery.keep_rendered(db, rendered), points=_RENDER, weight=len(rendered))
+
+    async def renew(self, leases: Sequence[tuple[str, str]], *, now: datetime) -> list[bool]:
+        return await self._engine.write(lambda db: delivery.renew(db, leases, self._terms, now=now))
+
+    async def finish(self, outcomes: Sequence[DeliveryOutcome], *, now: datetime) -> list[bool]:
+        return await self._engine.write(
+            lambda db: [delivery.finish(db, outcome, self._terms, now=now) for outcome in outcomes],
+            points=_FINISH,
+            weight=len(outcomes),
+        )
+
+    async def mailbox(self, partner: str, *, after: int, limit: int) -> list[MailboxEntry]:
+        return await self._engine.read(lambda db: delivery.mailbox(db, partner, after=after, limit=limit))
+
+    async def mailbox_item(self, partner: str, number: int) -> Claimed | None:
+        return await self._engine.read(lambda db: delivery.mailbox_item(db, partner, number))
+
+    async def receive(self, partner: str, number: int, *, now: datetime, how: str) -> str | None:
+        return await self._engine.write(
+            lambda db: delivery.receive(db, partner, number, self._terms, now=now, how=how), points=_RECEIVE
+        )
+
+    async def supersede(self, delivery_id: str, replacement: NewDelivery, *, now: datetime) -> bool:
+        return await self._engine.write(
+            lambda db: delivery.supersede(db, delivery_id, replacement, self._terms, now=now)
+        )
+
+    # -- ledger --
+
+    async def answer_many(self, answers: Sequence[AnswerArrival], decide: DecideAnswer) -> list[AnswerOutcome]:
+        return await self._engine.write(
+            lambda db: [ledger.answer(db, arrival, decide, self._terms) for arrival in answers],
+            points=_ANSWER,
+            weight=len(answers),
+        )
+
+    async def case(self, partner: str, reference: str) -> CaseRecord | None:
+        return await self._engine.read(lambda db: ledger.case_of(db, partner, reference))
+
+    async def case_by_id(self, case_id: str) -> CaseRecord | None:
+        return await self._engine.read(lambda db: ledger.case_of_anybody(db, case_id))
+
+    async def status(self, partner: str, message_id: str) -> StatusRecord | None:
+        return await self._engine.read(lambda db: ledger.status(db, partner, message_id))
+
+    async def due_requests(self, *, now: datetime, limit: int) -> list[DueRequest]:
+        return await self._engine.read(lambda db: ledger.due_requests(db, now=now, limit=limit))
+
+    async def remind(self, reminders: Sequence[tuple[DueRequest, NewAlarm, datetime]], *, now: datetime) -> None:
+        await self._engine.write(lambda db: ledger.remind(db, reminders, now=now))
+
+    async def decide_suggestion(
+        self, case_id: str, other_case_id: str, *, join: bool, by: str, reason: str, now: datetime
+    ) -> bool:
+        return await self._engine.write(
+            lambda db: ledger.decide_suggestion(
+                db, case_id, other_case_id, self._terms, join=join, by=by, reason=reason, now=now
+            )
+        )
+
+    # -- admin --
+
+    async def parked(self, *, parked_id: str | None = None, settled: bool = False) -> list[ParkedRow]:
+        return await self._engine.read(lambda db: admin.parked(db, parked_id=parked_id, settled=settled))
+
+    async def settle_parked(
+        self, parked_id: str, event: str, decide: DecideParked | None, *, by: str, reason: str, now: datetime
+    ) -> Accepted | None:
+        author = Author(Role.OPERATOR, f"operator:{by}", now)
+        return await self._engine.write(
+            lambda db: admin.settle(db, parked_id, event, decide, self._terms, author, reason=reason), points=_SETTLE
+        )
+
+    async def raise_alarms(self, new: Sequence[NewAlarm], *, now: datetime) -> None:
+        await self._engine.write(lambda db: alarms.raise_all(db, new, now=now))
+
+    async def due_alarms(self, *, now: datetime, limit: int) -> list[AlarmRow]:
+        return await self._engine.write(lambda db: alarms.due_alarms(db, self._terms, now=now, limit=limit))
+
+    async def alarm_outcomes(self, outcomes: Sequence[tuple[str, bool, datetime]], *, now: datetime) -> None:
+        await self._engine.write(lambda db: alarms.outcomes(db, outcomes, now=now))
+
+    async def alarms(self) -> list[AlarmRow]:
+        return await self._engine.read(alarms.all_alarms)
+
+    async def acknowledge(self, alarm_id: str, *, by: str, now: datetime) -> bool:
+        return await self._engine.write(lambda db: alarms.acknowledge(db, alarm_id, by=by, now=now))
+
+    async def add_key(self, key: KeyRow) -> None:
+        await self._engine.write(lambda db: admin.add_key(db, key))
+
+    async def keys(self, *, now: datetime) -> list[KeyRow]:
+        return await self._engine.read(lambda db: admin.keys(db, now=now))
+
+    async def revoke_key(self, key_id: str, *, now: datetime) -> bool:
+        return await self._engine.write(lambda db: admin.revoke_key(db, key_id, now=now))
+
+    async def add_secret(self, secret: SecretRow) -> None:
+        await self._engine.write(lambda db: admin.add_secret(db, secret))
+
+    async def secrets(self, partner: str, *, now: datetime) -> list[SecretRow]:
+        return await self._engine.read(lambda db: admin.secrets(db, partner, now=now))
+
+    async def audit(self, entries: Sequence[AuditEntry]) -> None:
+        await self._engine.write(lambda db: admin.add_audit(db, entries))
+
+    async def link_audit(self, *, now: datetime, limit: int) -> int:
+        return await self._engine.write(
+            lambda db: admin.link_audit(db, self._signer, now=now, limit=limit), points=_LINK
+        )
+
+    async def health(self) -> Health:
+        """After a commit that failed, a small real write tells whether it is over."""
+        try:
+            if self._engine.trouble is not None:
+                await self._engine.write(_probe)
+            failing = await self._engine.read(alarms.failing)
+        except Unacceptable as refusal:
+            return Health(store=refusal.findings[0].rule, alarms=None)
+        return Health(store=None, alarms="alarms:undelivered" if failing else None)
+
+    async def aclose(self) -> None:
+        """Finishes what waits for a commit, then closes."""
+        await self._engine.aclose()
+
+
+def _probe(db: Db) -> int:
+    return db.run(_PROBE)
