@@ -11,6 +11,7 @@ import pytest
 from lxml import etree
 
 from connectors.formats.stuf_jz import StufJeugdzorg
+from mappings.case_tests import run_tests
 from mappings.codebook import CodebookShelf
 from mappings.engine import CompiledMapping, load_mapping, to_referral
 from schakel.errors import Malformed, Unmappable
@@ -283,3 +284,10 @@ def test_a_number_that_fails_the_eleven_test_parks_as_a_contradiction(referral: 
         referral("stuf_melding_generiek/zoetermeer", ("999990019", "123456789"))
     assert caught.value.cause == "contradiction"
     assert "123456789" not in str(caught.value)
+
+
+@pytest.mark.parametrize("folder", ["stuf_melding_generiek", "stuf_vt_melding"])
+def test_the_fallback_engine_gives_the_same_goldens(folder: str) -> None:
+    results = run_tests(MAPPINGS / folder, {"stuf-jz": FORMAT}, engine="jsonatapy")
+    assert [result for result in results if not result.passed] == []
+    assert len(results) >= 7
