@@ -70,7 +70,7 @@ UPDATE lane SET token = lower(hex(randomblob(16))), lease_until = :until, delive
 WHERE recipient = :recipient AND case_id = :case_id AND token IS NULL
 RETURNING token"""
 FREE_LANE: Final = """
-UPDATE lane SET token = NULL, lease_until = NULL, delivery_id = NULL WHERE delivery_id = :id"""
+UPDATE lane SET token = NULL, lease_until = NULL, delivery_id = NULL WHERE delivery_id = :id AND token IS NOT NULL"""
 RENEW: Final = """
 UPDATE lane SET lease_until = :until WHERE delivery_id = :id AND token = :token"""
 HELD_LANE: Final = "SELECT 1 FROM lane WHERE delivery_id = :id AND token = :token"

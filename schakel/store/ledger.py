@@ -152,8 +152,9 @@ REFERENCES: Final = "SELECT partner, reference FROM case_reference WHERE case_id
 
 # Messages of a case and of the cases that were joined to it.
 MESSAGES: Final = """
-SELECT m.id, m.kind, m.source, m.state, m.received_at FROM message m JOIN case_file c ON c.id = m.case_id
-WHERE c.id = :case_id OR c.joined_to = :case_id ORDER BY m.received_at, m.id"""
+SELECT id, kind, source, state, received_at FROM message
+WHERE case_id IN (SELECT :case_id UNION ALL SELECT id FROM case_file WHERE joined_to = :case_id)
+ORDER BY received_at, id"""
 
 # Suggestions seen from either side.
 SUGGESTIONS: Final = """

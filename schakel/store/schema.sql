@@ -79,6 +79,8 @@ CREATE TABLE case_file (
     UNIQUE (id, programme)
 ) STRICT;
 
+CREATE INDEX case_file_joined ON case_file (joined_to) WHERE joined_to IS NOT NULL;
+
 -- A message: known once by its source and reference.
 CREATE TABLE message (
     id                    TEXT PRIMARY KEY REFERENCES raw_referral (id),
@@ -139,6 +141,7 @@ CREATE TABLE known_order (
     imposed_at TEXT,
     CHECK (number IS NOT NULL OR imposed_at IS NOT NULL)
 ) STRICT;
+CREATE INDEX known_order_of_case ON known_order (case_id, imposed_at);
 CREATE UNIQUE INDEX known_order_number ON known_order (case_id, number) WHERE number IS NOT NULL;
 CREATE UNIQUE INDEX known_order_time ON known_order (case_id, imposed_at) WHERE number IS NULL;
 
@@ -164,6 +167,7 @@ CREATE TABLE suggestion (
     CHECK (case_id <> other_case_id),
     CHECK ((state = 'open') = (decided_by IS NULL))
 ) STRICT;
+CREATE INDEX suggestion_other ON suggestion (other_case_id);
 
 -- -- who gets it, and how it goes there ------------------------------------------------------------------------------
 
@@ -251,7 +255,7 @@ CREATE TABLE delivery (
 ) STRICT;
 CREATE UNIQUE INDEX delivery_once ON delivery (message_id, recipient, role) WHERE supersedes IS NULL;
 CREATE INDEX delivery_due ON delivery (next_at) WHERE state = 'waiting';
-CREATE INDEX delivery_lane ON delivery (recipient, case_id, number) WHERE state IN ('waiting', 'sending', 'parked');
+CREATE INDEX delivery_lane ON delivery (recipient, case_id, number, state, late);
 CREATE INDEX delivery_alarm ON delivery (alarm_at) WHERE state IN ('waiting', 'sending', 'notified');
 CREATE INDEX delivery_of_message ON delivery (message_id);
 CREATE INDEX delivery_of_request ON delivery (request_id);

@@ -93,7 +93,7 @@ class Decider:
     urgency: str = "normal"
     park: str | None = None  # a cause: then nobody gets it
     fails: frozenset[str] = frozenset()
-    change: CaseChange = CaseChange()
+    change: CaseChange = field(default_factory=CaseChange)
     late: bool = False
     seen: list[Facts] = field(default_factory=list)
 
