@@ -7,6 +7,7 @@ one.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -63,10 +64,11 @@ def persons(reading: Reading, index: Index, used: Iterable[Resource], subject: R
     """The persons, the subject first, then in the order of the bundle."""
     order = [resource for resource in used if resource.type in ("Patient", "RelatedPerson")]
     order.sort(key=lambda resource: resource is not subject)
+    linked = _linked(index, order)
     found: list[Person] = []
     for resource in order:
         person = _person(reading, index, resource)
-        twin = _twin(found, index, person)
+        twin = _twin(found, linked, person)
         if twin is None:
             found.append(person)
         else:
@@ -85,21 +87,28 @@ def owner(found: Iterable[Person], resource: Resource | None) -> Person | None:
     return next((person for person in found if resource is not None and resource in person.resources), None)
 
 
-def _links(index: Index, resource: Resource) -> list[Resource]:
-    links = resource.body.get("link")
-    items = links if resource.type == "Patient" and isinstance(links, list) else []
-    targets = (index.resolve(item.get("other"), resource) for item in items if isinstance(item, dict))
-    return [target for target in targets if target is not None]
+def _linked(index: Index, order: Iterable[Resource]) -> dict[int, set[int]]:
+    """Which resources are about the same person, as `Patient.link` says it; both ways."""
+    linked: dict[int, set[int]] = defaultdict(set)
+    for resource in order:
+        links = resource.body.get("link")
+        for item in links if resource.type == "Patient" and isinstance(links, list) else []:
+            target = index.resolve(item.get("other"), resource) if isinstance(item, dict) else None
+            if target is not None:
+                linked[id(resource)].add(id(target))
+                linked[id(target)].add(id(resource))
+    return linked
 
 
-def _twin(found: list[Person], index: Index, person: Person) -> Person | None:
-    resource = person.resources[0]
+def _twin(found: list[Person], linked: dict[int, set[int]], person: Person) -> Person | None:
+    """The person that this one is too: linked and not with another BSN, or with the same BSN and nothing against it."""
+    same = linked[id(person.resources[0])]
+    number = person.plain.get("bsn")
     for other in found:
-        linked = any(target in other.resources for target in _links(index, resource)) or any(
-            resource in _links(index, known) for known in other.resources
-        )
-        number = person.plain.get("bsn")
-        if linked or (number is not None and number == other.plain.get("bsn") and _agree(person.plain, other.plain)):
+        known = other.plain.get("bsn")
+        if number is not None and number == known and _agree(person.plain, other.plain):
+            return other
+        if any(id(each) in same for each in other.resources) and (number is None or known is None):
             return other
     return None
 

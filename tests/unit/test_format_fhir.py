@@ -183,6 +183,13 @@ def test_a_person_who_is_patient_and_related_person_is_one() -> None:
     assert person(envelope, 1)["birthDate"] == "2017-01-01"
 
 
+def test_linked_records_with_different_bsns_stay_two_so_that_no_number_is_lost() -> None:
+    link = [{"other": {"reference": "Patient/q"}, "type": "seealso"}]
+    one = patient(identifier=[{"system": BSN, "value": "999990019"}], link=link)
+    other = patient(id="q", identifier=[{"system": BSN, "value": "999990020"}])
+    assert [each["bsn"] for each in read(small(one, other)).document["persons"]] == ["999990019", "999990020"]
+
+
 def test_two_people_with_one_bsn_stay_two_and_park() -> None:
     number = [{"system": BSN, "value": "999990019"}]
     envelope = read(
@@ -190,6 +197,12 @@ def test_two_people_with_one_bsn_stay_two_and_park() -> None:
     )
     assert len(envelope.document["persons"]) == 2
     assert rules(envelope) == ["bsn-of-one-person"]
+
+
+def test_five_hundred_resources_are_read_and_more_are_refused() -> None:
+    related = {"resourceType": "RelatedPerson", "patient": {"reference": "Patient/p"}}
+    assert len(read(small(*[related] * 497), validate=False).document["persons"]) == 498
+    assert isinstance(refusal_of(small(*[related] * 499), validate=False), Malformed)
 
 
 # -- refused ----------------------------------------------------------------------------------------------------------
