@@ -52,10 +52,12 @@ STILL_PARKED: Final = """
 UPDATE parked SET cause = :cause, owner = :owner, findings = :findings, suggests = :suggests, case_id = :case_id,
     next_alarm_at = :next_alarm_at WHERE id = :id"""
 
-# What a decision on a kept message adds to it.
+# What a decision on a kept message adds to it; a release that says nothing of versions and warnings leaves them.
 UPDATE_MESSAGE: Final = """
 UPDATE message SET kind = :kind, case_id = COALESCE(:case_id, case_id), content = COALESCE(:content, content),
-    versions = :versions, warnings = :warnings WHERE id = :id"""
+    versions = CASE WHEN :versions = '{}' THEN versions ELSE :versions END,
+    warnings = CASE WHEN :warnings = '[]' THEN warnings ELSE :warnings END
+WHERE id = :id"""
 
 RELEASE_DELIVERY: Final = """
 UPDATE delivery SET late = 1, crashes = 0, next_at = :now, alarm_at = :alarm_at WHERE id = :id"""

@@ -23,7 +23,7 @@ ENDINGS: Final = frozenset({"deliver", "notify", "fail", "park", "supersede"})
 # All that rendering and sending need of a delivery. `held` counts the messages before it in its lane that wait for a
 # person: parked deliveries, and parked messages of the case.
 FULL: Final = """
-SELECT d.*, m.content, m.programme, c.wrapped_key, c.secrecy, c.secrecy_version,
+SELECT d.*, m.content, c.programme, c.wrapped_key, c.secrecy, c.secrecy_version,
     COALESCE(r.reference, '') AS case_reference, q.reference AS request_reference, q.due_at AS request_due_at,
     (SELECT count(*) FROM (
         SELECT e.message_id FROM delivery e

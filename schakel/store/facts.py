@@ -57,12 +57,15 @@ def _case_facts(db: Db, row: Row, matched: frozenset[str]) -> CaseFacts:
         wrapped_key=row["wrapped_key"],
         secrecy=row["secrecy"],
         secrecy_version=row["secrecy_version"],
-        orders=tuple(
-            KnownOrder(order["number"], maybe_moment(order["imposed_at"])) for order in db.all(ORDERS, case_id=case_id)
-        ),
+        orders=orders_of(db, case_id),
         max_ordinal=row["max_ordinal"],
         recipients=tuple(
             Recipient(asked["recipient"], asked["role"], asked["id"], asked["state"])
             for asked in db.all(RECIPIENTS, case_id=case_id)
         ),
     )
+
+
+def orders_of(db: Db, case_id: str) -> tuple[KnownOrder, ...]:
+    """The restraining orders that the case knows."""
+    return tuple(KnownOrder(row["number"], maybe_moment(row["imposed_at"])) for row in db.all(ORDERS, case_id=case_id))

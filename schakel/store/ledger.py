@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from schakel.household import order_count
 from schakel.ports import DecideAnswer
 from schakel.records import (
     AnswerArrival,
@@ -30,7 +32,7 @@ from schakel.store.decision import add_keys, add_order, add_parked
 from schakel.store.delivery import BY_ID, received
 from schakel.store.engine import Db
 from schakel.store.events import Author, move, note
-from schakel.store.facts import case_facts
+from schakel.store.facts import case_facts, orders_of
 from schakel.store.intake import routing_of
 from schakel.store.rows import Row, findings, maybe_moment, moment, text
 from schakel.store.terms import Terms
@@ -94,7 +96,7 @@ def _park_answer(db: Db, arrival: AnswerArrival, decision: AnswerDecision) -> An
     if decision.parked is None:
         raise ValueError("an answer without request is parked")
     author = Author(Role.HUB, "hub", arrival.received_at)
-    add_parked(db, decision.parked, author)
+    add_parked(db, replace(decision.parked, whole=False), author)
     _add_answer(db, arrival, decision, parked_id=decision.parked.id)
     if decision.alarm is not None:
         raise_alarm(db, decision.alarm, now=arrival.received_at)
@@ -145,8 +147,7 @@ UNION ALL
 SELECT case_id FROM case_reference WHERE reference = :reference
 LIMIT 1"""
 CASE: Final = """
-SELECT id, programme, municipality, opened_at, wrapped_key, max_ordinal,
-    (SELECT count(*) FROM known_order o WHERE o.case_id = case_file.id) AS orders
+SELECT id, programme, municipality, opened_at, wrapped_key, max_ordinal
 FROM case_file WHERE id = :case_id AND wrapped_key IS NOT NULL"""
 REFERENCES: Final = "SELECT partner, reference FROM case_reference WHERE case_id = :case_id ORDER BY partner"
 
@@ -201,7 +202,7 @@ def case_record(db: Db, case_id: str) -> CaseRecord | None:
         opened_at=moment(row["opened_at"]),
         wrapped_key=row["wrapped_key"],
         references={line["partner"]: line["reference"] for line in db.all(REFERENCES, case_id=case_id)},
-        order_count=max(row["max_ordinal"], row["orders"]),
+        order_count=order_count(orders_of(db, case_id), row["max_ordinal"]),
         requests=requests_of(db, case_id),
         messages=tuple(
             MessageRow(**{**line, "received_at": moment(line["received_at"])})
