@@ -41,14 +41,9 @@ class Running:
 
 
 def free_socket(port: int = 0) -> socket.socket:
-    """A listening address on loopback; 0: a port that is free. Raises OSError when it is taken."""
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((HOST, port))
-    except OSError:
-        bound.close()
-        raise
+    """A listening socket on loopback; 0: a port that is free. Raises OSError when it is taken."""
+    bound = socket.create_server((HOST, port), backlog=128)
+    bound.setblocking(False)
     return bound
 
 

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The command line: puts the groups together and turns errors into exit codes. Commands import what they need late."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from schakel.cli import alarms, case, demo, home, mapping, parked, partners, region, schema, send, serve, verify
+from schakel.cli.console import complain
+from schakel.errors import SchakelError
+
+app = typer.Typer(
+    name="schakel",
+    help="Message hub for the organisations that act when violence at home comes to light.",
+    epilog="stdout is data, stderr is progress; --json gives one document. Exit codes: docs/commands.md.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("schakel"))
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
+) -> None:
+    """Message hub for the organisations that act when violence at home comes to light."""
+
+
+app.command("init")(home.init)
+app.command("serve")(serve.serve)
+app.command("demo")(demo.demo)
+app.command("send")(send.send)
+app.command("status")(case.status)
+app.command("verify")(verify.verify)
+app.command("schema")(schema.schema)
+app.add_typer(case.group, name="case")
+app.add_typer(parked.group, name="parked")
+app.add_typer(alarms.group, name="alarms")
+app.add_typer(partners.group, name="partners")
+app.add_typer(mapping.group, name="mapping")
+app.add_typer(region.group, name="region")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The entry point: the exit code of a command (docs/commands.md)."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="schakel")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    except SchakelError as error:
+        return int(complain(error))
+    return 0

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`schakel status` and `schakel case`: where a message and a case stand, and whether two cases are one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from schakel.cli.console import AsJson, By, Exit, Reason, named, os_user, run, show_fields, show_json, show_table, stop
+from schakel.cli.opened import note, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from schakel.records import CaseRecord, RequestRow, StatusRecord
+
+
+class _CaseGroup(TyperGroup):
+    """`schakel case REF` is short for `schakel case show REF`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["show", *args]
+        return super().resolve_command(ctx, args)
+
+
+group = typer.Typer(cls=_CaseGroup, help="A case: who has it, who answered, who is late.", no_args_is_help=True)
+Reader = Annotated[str | None, typer.Option("--by", help="Who reads this; none: the user of this machine.")]
+Case = Annotated[str, typer.Argument(help="Reference of a case, as any partner has it, or the hub's own.")]
+
+
+def status(
+    message: Annotated[str, typer.Argument(metavar="ID", help="The id that the hub gave with its 202.")],
+    by: Reader = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where a message stands: its routing with the reasons, its lead and duo. Reading stands in the audit."""
+    record = run(_status(message, by or os_user()))
+    if record is None:
+        raise stop(Exit.NOT_FOUND, "no such message")
+    if as_json:
+        show_json(_status_json(record))
+        return
+    show_fields(
+        {
+            "message": record.message_id,
+            "kind": record.kind,
+            "state": record.state,
+            "received": _when(record.received_at),
+            "parked": record.parked_cause,
+        }
+    )
+    for decision in record.routing:
+        typer.echo(f"- {decision.outcome} {decision.recipient or 'nobody yet'} ({decision.role}): {decision.nl}")
+    for warning in record.warnings:
+        typer.echo(f"! {warning.place}: {warning.nl} [{warning.rule}]")
+    _show_requests(record.requests)
+
+
+@group.command("show")
+def show(case: Case, by: Reader = None, as_json: AsJson = False) -> None:
+    """The matrix of a case: every partner asked, what it answered, who is late. Reading stands in the audit."""
+    record = run(_case(case, by or os_user()))
+    if record is None:
+        raise stop(Exit.NOT_FOUND, "no such case")
+    if as_json:
+        show_json(_case_json(record))
+        return
+    show_fields(
+        {
+            "case": record.id,
+            "programme": record.programme,
+            "municipality": record.municipality,
+            "opened": _when(record.opened_at),
+            "orders": record.order_count,
+            "linked": ", ".join(record.linked),
+        }
+    )
+    show_table(("message", "kind", "source", "state", "received"), [_message_row(m) for m in record.messages])
+    _show_requests(record.requests)
+    for suggestion in record.suggestions:
+        typer.echo(f"? same household as {suggestion.other_case_id} by {suggestion.kinds}: {suggestion.state}")
+
+
+@group.command("join")
+def join(case: Case, other: Case, by: By, reason: Reason, as_json: AsJson = False) -> None:
+    """Decides that two cases are one household: the younger one's messages go on under the older."""
+    _decide(case, other, by, reason, join=True, as_json=as_json)
+
+
+@group.command("keep-apart")
+def keep_apart(case: Case, other: Case, by: By, reason: Reason, as_json: AsJson = False) -> None:
+    """Decides that two cases are different households: the suggestion goes."""
+    _decide(case, other, by, reason, join=False, as_json=as_json)
+
+
+def _decide(case: str, other: str, by: str, reason: str, *, join: bool, as_json: bool) -> None:
+    done = run(_suggestion(case, other, named(by, "--by"), named(reason, "--reason"), join))
+    if done is None:
+        raise stop(Exit.NOT_FOUND, "no such case")
+    if not done:
+        raise stop(Exit.REFUSED, "nobody suggests that these two are one, or it has been decided already")
+    if as_json:
+        show_json({"decided": "joined" if join else "kept-apart"})
+    else:
+        typer.echo("joined" if join else "kept apart")
+
+
+async def _status(message: str, by: str) -> StatusRecord | None:
+    async with opened() as hub:
+        record = await hub.store.status("", message)
+        if record is not None:
+            await note(hub, by=by, action="status.read", object=record.message_id)
+        return record
+
+
+async def _case(reference: str, by: str) -> CaseRecord | None:
+    async with opened() as hub:
+        record = await hub.store.case_by_id(reference)
+        if record is not None:
+            await note(hub, by=by, action="case.read", object=record.id)
+        return record
+
+
+async def _suggestion(case: str, other: str, by: str, reason: str, join: bool) -> bool | None:
+    async with opened() as hub:
+        first, second = await hub.store.case_by_id(case), await hub.store.case_by_id(other)
+        if first is None or second is None:
+            return None
+        return await hub.store.decide_suggestion(
+            first.id, second.id, join=join, by=by, reason=reason, now=hub.clock.now()
+        )
+
+
+def _when(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _show_requests(requests: Sequence[RequestRow]) -> None:
+    if requests:
+        columns = ("partner", "role", "delivery", "answer", "due", "late")
+        show_table(columns, [_request_row(request) for request in requests])
+
+
+def _request_row(request: RequestRow) -> tuple[object, ...]:
+    state = f"{request.state} (contradicted)" if request.contradicted else request.state
+    late = "late" if request.overdue else ""
+    return (request.partner, request.role, request.delivery_state, state, _when(request.due_at), late)
+
+
+def _message_row(message: Any) -> tuple[object, ...]:
+    return (message.id, message.kind, message.source, message.state, _when(message.received_at))
+
+
+def _requests_json(requests: Sequence[RequestRow]) -> list[dict[str, Any]]:
+    return [
+        {
+            "partner": request.partner,
+            "role": request.role,
+            "state": request.state,
+            "askedAt": _when(request.asked_at),
+            "dueAt": _when(request.due_at),
+            "overdue": request.overdue,
+            "contradicted": request.contradicted,
+            "delivery": request.delivery_state,
+            "deliveredAt": _when(request.delivered_at),
+            "answers": [
+                {"answer": answer.answer, "reasonCode": answer.reason_code, "at": _when(answer.at)}
+                for answer in request.answers
+            ],
+        }
+        for request in requests
+    ]
+
+
+def _status_json(record: StatusRecord) -> dict[str, Any]:
+    return {
+        "messageId": record.message_id,
+        "kind": record.kind,
+        "state": record.state,
+        "receivedAt": _when(record.received_at),
+        "parkedCause": record.parked_cause,
+        "routing": [
+            {"recipient": d.recipient, "role": d.role, "outcome": d.outcome, "rule": d.rule, "nl": d.nl, "en": d.en}
+            for d in record.routing
+        ],
+        "requests": _requests_json(record.requests),
+        "warnings": [{"place": w.place, "rule": w.rule, "nl": w.nl, "en": w.en} for w in record.warnings],
+    }
+
+
+def _case_json(record: CaseRecord) -> dict[str, Any]:
+    return {
+        "caseId": record.id,
+        "programme": record.programme,
+        "municipality": record.municipality,
+        "openedAt": _when(record.opened_at),
+        "orderCount": record.order_count,
+        "references": dict(record.references),
+        "messages": [
+            {"id": m.id, "kind": m.kind, "source": m.source, "state": m.state, "receivedAt": _when(m.received_at)}
+            for m in record.messages
+        ],
+        "requests": _requests_json(record.requests),
+        "suggestions": [
+            {"otherCaseId": s.other_case_id, "kinds": s.kinds, "state": s.state} for s in record.suggestions
+        ],
+        "linked": list(record.linked),
+    }

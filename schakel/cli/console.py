@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What every command shares: exit codes, data on stdout, progress on stderr, errors as a place and a rule."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import sys
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from enum import IntEnum
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from schakel.errors import (
+    ConfigurationError,
+    Finding,
+    NotFound,
+    RecipientGone,
+    Refusal,
+    SchakelError,
+    TemporaryFailure,
+    Unacceptable,
+)
+
+T = TypeVar("T")
+
+
+class Exit(IntEnum):
+    """How a command ends; docs/commands.md explains each (a test holds the two together)."""
+
+    OK = 0
+    WRONG = 1  # it looked and found something wrong: a hole, a finding, a failed example
+    USAGE = 2  # called or configured wrongly; nothing was done
+    REFUSED = 3  # understood and refused: by the hub's rules or by the hub that was asked
+    NOT_FOUND = 4  # nothing of that name
+    UNREACHABLE = 5  # the hub or the store cannot be reached now; trying again may help
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")]
+By = Annotated[str, typer.Option("--by", help="Who decides: a person's name; it stands in the audit.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why, in a few words; it stands in the audit.")]
+
+
+def say(text: str) -> None:
+    """Progress and hints, for people: stderr."""
+    typer.echo(text, err=True)
+
+
+def show_json(data: Any) -> None:
+    """Data for machines: one document on stdout."""
+    typer.echo(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Data for people: aligned columns on stdout, each row on one line, so that `grep` and `cut` work."""
+    lines = [tuple(columns), *(tuple("" if cell is None else str(cell) for cell in row) for row in rows)]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        typer.echo("  ".join(cells).rstrip())
+
+
+def show_fields(fields: Mapping[str, object]) -> None:
+    """One thing for people: a name and a value per line."""
+    width = max((len(name) for name in fields), default=0)
+    for name, value in fields.items():
+        typer.echo(f"{name.ljust(width)}  {'' if value is None else value}".rstrip())
+
+
+def show_finding(finding: Finding) -> dict[str, str]:
+    return {"place": finding.place, "rule": finding.rule, "nl": finding.nl, "en": finding.en}
+
+
+def exit_code(error: SchakelError) -> Exit:
+    """The tree of errors as exit codes: each class is a decision, also for a script."""
+    match error:
+        case ConfigurationError():
+            return Exit.USAGE
+        case NotFound():
+            return Exit.NOT_FOUND
+        case Unacceptable() | TemporaryFailure() | RecipientGone():
+            return Exit.UNREACHABLE
+        case Refusal():
+            return Exit.REFUSED
+        case _:
+            return Exit.WRONG
+
+
+def complain(error: SchakelError) -> Exit:
+    """Tells on stderr what is wrong and where, and gives the exit code."""
+    findings: tuple[Finding, ...] = getattr(error, "findings", ())
+    name = type(error).__name__
+    if not findings:
+        say(f"{name}: {error}")
+    for finding in findings:
+        say(f"{name}: {finding.place}: {finding.en} [{finding.rule}]")
+    return exit_code(error)
+
+
+def stop(code: Exit, text: str | None = None) -> typer.Exit:
+    """`raise stop(…)`: ends the command, after a last word on stderr."""
+    if text:
+        say(text)
+    return typer.Exit(int(code))
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a command's asynchronous part."""
+    return asyncio.run(work)
+
+
+def os_user() -> str:
+    """Who sits at the keyboard, as far as the system knows."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def named(name: str, option: str) -> str:
+    """A name or reason that is really there; an empty one would make an audit without a person."""
+    if not name.strip():
+        raise typer.BadParameter("may not be empty", param_hint=option)
+    return name.strip()
+
+
+def is_terminal() -> bool:
+    return sys.stdout.isatty()

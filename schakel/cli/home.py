@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`schakel init`: makes a home for a hub, once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from schakel.cli.console import AsJson, Exit, say, show_json, stop
+from schakel.cli.opened import read_settings
+
+if TYPE_CHECKING:
+    from schakel.settings import Settings
+
+
+def init(as_json: AsJson = False) -> None:
+    """Makes the home folder, the key file (mode 0600) and the database. 3: there is one already; nothing is touched."""
+    from schakel.bootstrap import initialise
+
+    settings = read_settings()
+    for there in (settings.keys, settings.database_file):
+        if there.exists():
+            raise stop(Exit.REFUSED, f"{there} exists already; init never writes over keys or data")
+    initialise(settings)
+    if as_json:
+        show_json({"home": str(settings.home), "keys": str(settings.keys), "database": str(settings.database_file)})
+    else:
+        typer.echo(f"home      {settings.home}")
+        typer.echo(f"keys      {settings.keys}")
+        typer.echo(f"database  {settings.database_file}")
+    _next_steps(settings)
+
+
+def _next_steps(settings: Settings) -> None:
+    say("")
+    say("Next:")
+    say(f"  1. Copy {settings.keys} to a safe place, away from the backups of the database. Without it all is lost.")
+    say("  2. schakel region check")
+    say("  3. schakel partners key thv-pool        a key for whoever sends; shown once")
+    say("  4. schakel partners secret perspektief  a webhook secret for whoever receives")
+    say("  5. schakel serve")

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Opens the hub's own store for a command, beside a hub that may be running, and writes who acted to the audit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from schakel.records import AuditEntry
+
+if TYPE_CHECKING:
+    from schakel.bootstrap import Hub
+    from schakel.settings import Settings
+
+
+def read_settings() -> Settings:
+    """The settings from the environment. Raises ConfigurationError naming each setting that is wrong, not its value."""
+    from pydantic import ValidationError
+
+    from schakel.errors import ConfigurationError, Finding
+    from schakel.settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigurationError(
+            *(
+                Finding(
+                    place=f"SCHAKEL_{'_'.join(str(part) for part in fault['loc']).upper()}",
+                    rule=fault["type"],
+                    nl="De instelling heeft een onjuiste waarde.",
+                    en=f"the setting is wrong: {fault['msg']}",
+                )
+                for fault in error.errors(include_input=False, include_url=False)
+            )
+        ) from None
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Hub]:
+    """A hub whose loops do not run: store, region and decisions. Raises ConfigurationError, Unacceptable."""
+    from schakel.bootstrap import build
+
+    hub = build(read_settings())
+    try:
+        yield hub
+    finally:
+        await hub.aclose()
+
+
+async def note(hub: Hub, *, by: str, action: str, object: str, detail: str = "") -> None:
+    """A row in the audit: an operator saw or did something."""
+    await hub.store.audit([AuditEntry(hub.clock.now(), f"operator:{by}", action, object, detail)])

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`schakel region`: proves a region's files before they are used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schakel.cli.console import AsJson, Exit, show_finding, show_json, stop
+from schakel.cli.opened import read_settings
+from schakel.errors import ConfigurationError
+
+group = typer.Typer(help="A region's files.", no_args_is_help=True)
+
+
+@group.callback()
+def _group() -> None:
+    """A region's files."""
+
+
+@group.command("check")
+def check(
+    name: Annotated[str | None, typer.Argument(help="Name or folder of the region; none: the setting region.")] = None,
+    overlay: Annotated[Path | None, typer.Option(help="A folder laid over it; none: the setting.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Proves that every route ends, each role has disclosure and a deadline, each cause a text. 1: something found."""
+    from schakel.bootstrap import region_folder
+    from schakel.region_check import check_region
+    from schakel.region_files import load_region
+
+    settings = read_settings()
+    folder = region_folder(name or settings.region)
+    try:
+        findings = check_region(load_region(folder, overlay or settings.region_overlay))
+    except ConfigurationError as error:
+        findings = list(error.findings)
+    if as_json:
+        show_json({"region": folder.name, "findings": [show_finding(finding) for finding in findings]})
+    else:
+        typer.echo(f"{folder.name}: {'well' if not findings else f'{len(findings)} found'}")
+        for finding in findings:
+            typer.echo(f"  {finding.place}: {finding.en} [{finding.rule}]")
+    if findings:
+        raise stop(Exit.WRONG)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the demo sees of the hub's own books: it reads the database as an auditor would, and never writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+BUSY_MS: Final = 5_000
+FINAL: Final = "('delivered', 'superseded', 'dropped')"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One delivery of one message, with how its request stands ("" when nothing was asked)."""
+
+    recipient: str
+    role: str
+    delivery: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as the books have it. `case`: the last characters of the case's id, "" for none."""
+
+    id: str
+    state: str
+    case: str
+    lines: tuple[Line, ...]
+
+
+class Books:
+    """The database, read only."""
+
+    def __init__(self, file: Path) -> None:
+        self._connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)
+        self._connection.set_busy_timeout(BUSY_MS)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def message(self, source: str, reference: str) -> Message | None:
+        """By what the source calls it (formats may put the naming system before the reference)."""
+        for message_id, state, case_id in self._rows(
+            "SELECT id, state, case_id FROM message WHERE source = ? AND message_reference LIKE '%' || ?",
+            source,
+            reference,
+        ):
+            lines = self._rows(
+                "SELECT d.recipient, d.role, d.state, coalesce(r.state, '') FROM delivery d"
+                " LEFT JOIN request r ON r.id = d.request_id WHERE d.message_id = ? ORDER BY d.number, d.recipient",
+                message_id,
+            )
+            return Message(message_id, state, (case_id or "")[-4:], tuple(Line(*line) for line in lines))
+        return None
+
+    def messages(self) -> int:
+        return self._one("SELECT count(*) FROM message")
+
+    def deliveries(self) -> int:
+        """Deliveries that reached their recipient."""
+        return self._one("SELECT count(*) FROM delivery WHERE state = 'delivered'")
+
+    def requests(self, state: str) -> int:
+        return self._one("SELECT count(*) FROM request WHERE state = ?", state)
+
+    def parked(self) -> list[tuple[str, str, str]]:
+        """What waits for a person: (parked id, message id, cause)."""
+        return self._rows("SELECT id, message_id, cause FROM parked WHERE state = 'open' ORDER BY parked_at")
+
+    def parked_without_alarm(self) -> int:
+        """Parked, and no human is told: there must be none."""
+        return self._one(
+            "SELECT count(*) FROM parked p WHERE p.state = 'open' AND NOT EXISTS"
+            " (SELECT 1 FROM alarm a WHERE a.subject IN (p.id, p.message_id) AND a.delivered_at IS NOT NULL)"
+        )
+
+    def under_way(self) -> int:
+        """Deliveries that are not final, and requests that wait for a person's word."""
+        return self._one(f"SELECT count(*) FROM delivery WHERE state NOT IN {FINAL}") + self._one(  # noqa: S608
+            "SELECT count(*) FROM request WHERE state IN ('asked', 'received')"
+        )
+
+    def _one(self, sql: str, *values: Any) -> int:
+        return int(self._rows(sql, *values)[0][0])
+
+    def _rows(self, sql: str, *values: Any) -> list[Any]:
+        return list(self._connection.execute(sql, values))

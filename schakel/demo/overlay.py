@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Lays the demo over a region: partners' addresses on loopback, and deadlines of seconds where it has minutes or days.
+
+Nothing else changes: routes, disclosure, causes and municipalities are the region's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from schakel.demo.partner import DemoPartner
+from schakel.region import Region
+
+ANSWER_WITHIN: Final = "20s"
+REMIND_EVERY: Final = "5s"
+RETRY: Final = ("1s", "1s", "2s", "3s")
+
+
+def write_overlay(folder: Path, region: Region, partners: Iterable[DemoPartner], *, pager: str) -> None:
+    """Writes the YAML files. `pager`: the URL at which the coordinator's alarms arrive."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(
+        folder / "partners.yaml",
+        {"partners": [{"id": one.character.id, "receives": {"url": one.url}} for one in partners if one.url]},
+    )
+    _write(folder / "deadlines.yaml", _deadlines(region))
+    owners = sorted({route.owner for route in region.alarms})
+    _write(folder / "region.yaml", {"alarms": [{"owner": owner, "mail": [], "webhooks": [pager]} for owner in owners]})
+
+
+def _deadlines(region: Region) -> dict[str, Any]:
+    return {
+        "answers": [
+            {
+                "role": deadline.role,
+                "programmes": list(deadline.programmes),
+                "urgencies": list(deadline.urgencies),
+                "within": ANSWER_WITHIN,
+                "remind_every": REMIND_EVERY,
+                "source": "the demo",
+            }
+            for deadline in region.deadlines.answers
+        ],
+        "parked_alarm_every": REMIND_EVERY,
+        "crisis_delivery_alarm_after": "5s",
+        "delivery_alarm_after": "10s",
+        "mailbox_alarm_after": "10s",
+        "retry": list(RETRY),
+        "probe_every": "5s",
+        "alarm_retry": ["1s", "2s"],
+    }
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")

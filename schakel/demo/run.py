@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Plays the demo: partners and hub on loopback, the scenario's messages over HTTP, and the accountant at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from api.server import serve
+from schakel.bootstrap import Hub, build, initialise, region_folder
+from schakel.demo import servers
+from schakel.demo.display import Display
+from schakel.demo.expectation import EXPECTED, Counts
+from schakel.demo.ledger import Books, Message
+from schakel.demo.overlay import write_overlay
+from schakel.demo.pager import Pager
+from schakel.demo.partner import Character, DemoPartner
+from schakel.demo.scenario import (
+    CAST,
+    FHIR,
+    MAY_KNOW,
+    NOT_FOR,
+    RELEASE_BY,
+    RELEASE_REASON,
+    RELEASE_TO,
+    RELEASED,
+    SECRET_TRACES,
+    STEPS,
+    Step,
+)
+from schakel.demo.signature import Verifier
+from schakel.keys import new_key
+from schakel.region import Region
+from schakel.region_files import load_region
+from schakel.settings import Settings
+from schakel.webhook_secrets import Kind, new_secret, read_text
+
+REGION: Final = "haaglanden"
+QUIET_WITHIN: Final = 25.0  # seconds; then the demo says what is still under way, and fails
+LOOK_EVERY: Final = 0.05  # seconds
+
+
+class DemoSettings(Settings):
+    """The hub's settings from this file only: what stands in the environment is another hub's."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the demo found. `faults`: in words, each a reason to fail; none: all is well."""
+
+    counts: Counts
+    verify: dict[str, Any]
+    faults: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.counts.to_json(), "verify": self.verify}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything that runs."""
+
+    hub: Hub
+    url: str
+    keys: dict[str, str]  # partner → API key
+    partners: dict[str, DemoPartner]
+    pager: Pager
+    books: Books
+
+
+async def play(display: Display, done: Callable[[Outcome], None], *, port: int = 0, keep: bool = False) -> None:
+    """The whole demo; `done` gets the outcome. `keep`: goes on until cancelled after that."""
+    with tempfile.TemporaryDirectory(prefix="schakel-demo-") as folder:
+        async with _stage(Path(folder), display, port) as stage:
+            done(await _act(stage, display))
+            if keep:
+                display.heading(_invitation(stage))
+                await asyncio.Event().wait()
+
+
+# -- building the stage ------------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def _stage(folder: Path, display: Display, port: int) -> AsyncIterator[Stage]:
+    async with contextlib.AsyncExitStack() as stack:
+        pager = Pager()
+        alarms_to = await pager.start()
+        stack.push_async_callback(pager.aclose)
+        region = load_region(region_folder(REGION))
+        partners = {one.id: _partner(one, region, folder / "partners", display) for one in CAST}
+        for partner in partners.values():
+            await partner.start()
+            stack.push_async_callback(partner.aclose)
+        write_overlay(folder / "overlay", region, partners.values(), pager=alarms_to)
+        door = servers.free_socket(port)
+        url = f"http://{servers.HOST}:{door.getsockname()[1]}"
+        settings = DemoSettings(
+            home=folder / "hub", region=REGION, region_overlay=folder / "overlay", public_url=url, log_level="error"
+        )
+        initialise(settings)
+        hub = build(settings)
+        stack.push_async_callback(hub.aclose)
+        keys = await _hand_out(hub, partners, url)
+        stop = asyncio.Event()
+        running = [asyncio.create_task(hub.run(stop)), asyncio.create_task(serve(hub, sockets=[door], stop=stop))]
+        books = Books(settings.database_file)
+        stack.callback(books.close)
+        display.heading(f"De hub luistert op {url} (the hub listens); {len(partners)} partners doen mee.")
+        try:
+            yield Stage(hub, url, keys, partners, pager, books)
+        finally:
+            stop.set()
+            await asyncio.gather(*running)
+
+
+def _partner(character: Character, region: Region, folder: Path, display: Display) -> DemoPartner:
+    """Reached as the region says."""
+    known = region.partner(character.id)
+    polls = known is None or known.receives is None or known.receives.channel == "mailbox"
+    return DemoPartner(character, polls=polls, folder=folder, watch=display.heard)
+
+
+async def _hand_out(hub: Hub, partners: dict[str, DemoPartner], url: str) -> dict[str, str]:
+    """Keys for whoever sends or receives, and secrets for whoever takes webhooks."""
+    keys: dict[str, str] = {}
+    now = hub.clock.now()
+    for name in [*partners, *sorted({step.source for step in STEPS})]:
+        keys[name], row = new_key(name, now=now)
+        await hub.store.add_key(row)
+    for name, partner in partners.items():
+        kind: Kind = "v1a" if partner.character.signs == "v1a" else "v1"
+        text, secret = new_secret(name, kind, vault=hub.vault, now=now)
+        await hub.store.add_secret(secret)
+        value = (read_text(text),)
+        verifier = Verifier(secrets=value) if kind == "v1" else Verifier(public_keys=value)
+        partner.connect(url, key=keys[name], verifier=verifier)
+    return keys
+
+
+# -- playing -----------------------------------------------------------------------------------------------------------
+
+
+async def _act(stage: Stage, display: Display) -> Outcome:
+    started = datetime.now(UTC)
+    display.heading("Verwijzingen, elk in het formaat van de bron (referrals, each in its source's own format)")
+    outcomes: list[tuple[Step, str]] = []
+    async with httpx2.AsyncClient(base_url=stage.url, trust_env=False, timeout=30.0) as client:
+        for step in STEPS:
+            outcomes.append((step, await _send(stage, client, step, started, display)))
+    display.heading("Een mens beslist (a person decides)")
+    await _release(stage, display)
+    quiet = await _quiet(stage)
+    rows = [(step, outcome, stage.books.message(step.source, step.reference)) for step, outcome in outcomes]
+    display.result(rows)
+    report = await stage.hub.verify()
+    counts = Counts(
+        accepted=stage.books.messages(),
+        refused=sum(outcome == "refused" for _, outcome in outcomes),
+        parked=len(stage.books.parked()),
+        duplicates=sum(outcome == "duplicate" for _, outcome in outcomes),
+        deliveries=stage.books.deliveries(),
+        confirmed=stage.books.requests("confirmed"),
+        declined=stage.books.requests("declined"),
+        lost=report.lost,
+    )
+    outcome = Outcome(counts, report.to_json(), _faults(stage, rows, counts, quiet))
+    if not report.well:
+        outcome.faults.append("verify found holes")
+    _conclude(display, outcome)
+    return outcome
+
+
+async def _send(stage: Stage, client: httpx2.AsyncClient, step: Step, now: datetime, display: Display) -> str:
+    """Hands it in as its source would; says what the source hears."""
+    before = stage.books.messages()
+    answer = await client.post(
+        "/v1/referrals",
+        content=step.read(now),
+        headers={"Authorization": f"Bearer {stage.keys[step.source]}", "Content-Type": step.media_type},
+    )
+    if answer.status_code >= 400:
+        display.sent(step, "refused", [f"HTTP {answer.status_code}"])
+        return "refused"
+    if stage.books.messages() == before:
+        display.sent(step, "duplicate", [])
+        return "duplicate"
+    message = stage.books.message(step.source, step.reference)
+    state = message.state if message else "unknown"
+    display.sent(step, state, _said(answer))
+    return state
+
+
+def _said(answer: httpx2.Response) -> list[str]:
+    """The sentences of the answer that name who gets it and why, where the source's format has words for them."""
+    media_type = answer.headers.get("content-type", "").partition(";")[0]
+    if media_type == "application/json":
+        sentences = [notice["nl"] for notice in answer.json()["recipients"]]
+    elif media_type == FHIR:
+        sentences = [issue.get("details", {}).get("text", "") for issue in answer.json()["issue"]]
+    else:
+        sentences = [f"HTTP {answer.status_code}, {'Bv03' if 'Bv03' in answer.text else media_type}"]
+    return list(dict.fromkeys(sentence for sentence in sentences if sentence))
+
+
+async def _release(stage: Stage, display: Display) -> None:
+    """The crisis team's referral for Den Haag: a named person sends it on."""
+    step = next(step for step in STEPS if step.name == RELEASED)
+    message = stage.books.message(step.source, step.reference)
+    waiting = [parked for parked, of, _ in stage.books.parked() if message is not None and of == message.id]
+    for parked in waiting:
+        await stage.hub.intake.release(
+            parked, to=RELEASE_TO, by=RELEASE_BY, reason=RELEASE_REASON, now=stage.hub.clock.now()
+        )
+        display.note(f"{RELEASE_BY}: vrijgegeven voor {', '.join(RELEASE_TO)}. {RELEASE_REASON}")
+
+
+async def _quiet(stage: Stage) -> bool:
+    """Until every delivery is final, every answer is in and every alarm has reached a human; False: not in time."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + QUIET_WITHIN
+    while loop.time() < until:
+        if not stage.books.under_way() and not stage.books.parked_without_alarm():
+            return True
+        await asyncio.sleep(LOOK_EVERY)
+    return False
+
+
+# -- judging -----------------------------------------------------------------------------------------------------------
+
+
+def _faults(stage: Stage, rows: list[tuple[Step, str, Message | None]], counts: Counts, quiet: bool) -> list[str]:
+    faults = []
+    if not quiet:
+        faults.append(f"not quiet in time: {stage.books.under_way()} still under way")
+    if counts != EXPECTED:
+        faults.append(f"counts differ from what is published: {counts} instead of {EXPECTED}")
+    journalled = sum(partner.journal.distinct for partner in stage.partners.values())
+    if journalled != counts.deliveries:
+        faults.append(f"the hub says {counts.deliveries} delivered, the partners' journals hold {journalled}")
+    if rejected := sum(partner.rejected for partner in stage.partners.values()):
+        faults.append(f"{rejected} webhooks had no good signature")
+    if stage.books.parked_without_alarm():
+        faults.append("something is parked and no human was told")
+    for step, outcome, message in rows:
+        if outcome != "refused" and (message is None or (message.state == "routed" and not message.lines)):
+            faults.append(f"{step.name}: accepted, but it went nowhere")
+    if not leaked(stage.partners[MAY_KNOW]):
+        faults.append(f"{MAY_KNOW} may know the secret address, and did not get it: the proof would be empty")
+    if trace := leaked(stage.partners[NOT_FOR]):
+        faults.append(f"{NOT_FOR} received a trace of a secret address ({trace} times)")
+    return faults
+
+
+def leaked(partner: DemoPartner) -> int:
+    """How often the bytes that a partner received hold something of the secret address, however JSON wrote it."""
+    received = b"".join(entry.content for entry in partner.journal.entries)
+    return sum(received.count(trace.encode()) for trace in SECRET_TRACES)
+
+
+def _conclude(display: Display, outcome: Outcome) -> None:
+    display.heading("De accountant (schakel verify)")
+    for name, count in outcome.counts.to_json().items():
+        display.note(f"{name} {count}", good=count == getattr(EXPECTED, name))
+    for fault in outcome.faults:
+        display.note(fault, good=False)
+    if not outcome.faults:
+        display.note("niets kwijt, niets stil; het geheime adres bleef geheim (nothing lost, nothing silent)")
+
+
+def _invitation(stage: Stage) -> str:
+    """What somebody can paste to look further."""
+    lead, source = "perspektief", "thv-pool"
+    return "\n".join(
+        (
+            f"The hub goes on at {stage.url}; Ctrl-C ends it and removes everything. Paste, for example:",
+            f"curl -s {stage.url}/readyz",
+            f"curl -s -H 'Authorization: Bearer {stage.keys[lead]}' '{stage.url}/v1/mailbox?after=0'",
+            f"curl -s -H 'Authorization: Bearer {stage.keys[lead]}' {stage.url}/v1/mailbox/1",
+            f"curl -s -H 'Authorization: Bearer {stage.keys[source]}' -H 'Content-Type: application/json'"
+            f" --data-binary @referral.json {stage.url}/v1/referrals",
+            f"SCHAKEL_HOME={stage.hub.settings.home} SCHAKEL_REGION_OVERLAY={stage.hub.settings.region_overlay}"
+            " schakel parked list",
+        )
+    )
