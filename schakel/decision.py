@@ -213,7 +213,7 @@ class Decider:
             ),
             keys=arrival.keys,
             kind=kind.value,
-            state=MessageState.PARKED if routed.parking and routed.parking.whole else MessageState.ROUTED,
+            state=(MessageState.PARKED if routed.parking and routed.parking.whole else MessageState.ROUTED).value,
             content=self._sealed_message(arrival.message_id, message, home.id, home.wrapped_key),
             versions=_versions(reading),
             routing=routed.decisions,
@@ -233,7 +233,7 @@ class Decider:
             change=CaseChange(),
             keys=(),
             kind=MessageKind.REFERRAL.value,
-            state=MessageState.PARKED,
+            state=MessageState.PARKED.value,
             content=None,
             versions=_versions(reading),
             routing=(self._waits(trouble.cause),),
@@ -331,12 +331,8 @@ class Decider:
     ) -> Routed:
         if trouble is not None:
             return self._waiting(trouble.cause)
-        if not home.team:
-            if referral.kind is MessageKind.WITHDRAWAL:
-                return self._waiting(ParkCause.CONTRADICTION)
-            return self._router.route(facts, today=today)
         fresh = self._router.route(facts, today=today)
-        if not home.own and fresh.parking is not None and fresh.parking.whole:
+        if not home.team or (not home.own and fresh.parking is not None):
             return fresh  # as it would be without the match: the reply never reveals one
         current = CurrentTeam(
             municipality=home.case.municipality if home.case else None,

@@ -42,7 +42,6 @@ OTHER: Final = "other"
 REASONS: Final = frozenset({"no-capacity", "not-suitable", "wrongly-addressed", "already-involved", OTHER})
 EVENT: Final = {"received": "receive", "confirmed": "confirm", "declined": "decline"}
 SETTLED: Final = frozenset({RequestState.CONFIRMED, RequestState.DECLINED})
-OWN_KEY: Final = "wrapped-key-first"  # purpose of an answer that belongs to no case: its key travels before it
 
 
 class Contact(Frozen):
@@ -112,12 +111,11 @@ class Involvement:
             and "contact" not in json.loads(arrival.detail)
         ):
             raise Refusal(_finding("contact", "answer:reachable-person", _REACHABLE_NL, _REACHABLE_EN))
-        sealed = self._vault.seal(
-            facts.wrapped_key, arrival.detail, owner=facts.case_id, place=SealPlace("answer", arrival.id, "detail")
-        )
         event = EVENT[arrival.answer]
         if next_state(Machine.REQUEST, facts.state, event, Role.RECIPIENT) is None:
-            return AnswerDecision(event=None, sealed=sealed, digest=digest)
+            return AnswerDecision(event=None, sealed=None, digest=digest)  # a repeat, or `received` after the answer
+        place = SealPlace("answer", arrival.id, "detail")
+        sealed = self._vault.seal(facts.wrapped_key, arrival.detail, owner=facts.case_id, place=place)
         contradicts = facts.state in SETTLED
         return AnswerDecision(
             event=event,
@@ -132,7 +130,7 @@ class Involvement:
         return self._vault.blind("answer", arrival.answer, arrival.reason_code or "", arrival.detail.decode())
 
     def _unmatched(self, arrival: AnswerArrival, digest: bytes) -> AnswerDecision:
-        """Kept under a key of its own, which lies before it, because it belongs to no case."""
+        """Kept under a key of its own, because it belongs to no case."""
         wrapped = self._vault.new_key(arrival.id)
         place = SealPlace("answer", arrival.id, "detail")
         sealed = self._vault.seal(wrapped, arrival.detail, owner=arrival.id, place=place)
@@ -142,8 +140,9 @@ class Involvement:
         finding = _finding("reference", rule, text.nl if text else rule, text.en if text else rule)
         return AnswerDecision(
             event=None,
-            sealed=len(wrapped).to_bytes(2, "big") + wrapped + sealed,
+            sealed=sealed,
             digest=digest,
+            wrapped_key=wrapped,
             parked=NewParked(
                 id=self._new_id(),
                 cause=cause,
@@ -151,7 +150,7 @@ class Involvement:
                 findings=(finding,),
                 suggests=(),
                 next_alarm_at=arrival.received_at,
-                whole=True,
+                whole=False,  # no message waits
             ),
         )
 

@@ -52,7 +52,7 @@ class Releaser:
             change=CaseChange(),
             keys=(),
             kind=message.message.kind.value,
-            state=MessageState.ROUTED,
+            state=MessageState.ROUTED.value,
             content=facts.content,
             versions=json.dumps({}),
             routing=tuple(

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The one place where concrete classes and the real time meet: settings in, a hub that can run out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from schakel.errors import ConfigurationError, Finding
+from schakel.ports import AlarmSender, Broker, Channel, Clock, Format
+from schakel.region import Region
+from schakel.settings import Settings
+
+if TYPE_CHECKING:
+    from schakel.clock import ClockWork
+    from schakel.dispatch import Dispatch
+    from schakel.intake import Intake
+    from schakel.involvement import Involvement
+    from schakel.log import Log
+    from schakel.store.sqlite import SqliteStore
+    from schakel.vault import FileVault
+
+SQLITE: Final = "sqlite:///"
+
+
+class SystemClock:
+    """The machine's time, in UTC."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Everything that runs in one process. `run` works the deliveries and the clock; the door is the api's."""
+
+    settings: Settings
+    region: Region
+    clock: Clock
+    log: Log
+    vault: FileVault
+    store: SqliteStore
+    broker: Broker
+    formats: Mapping[str, Format]
+    channels: Mapping[str, Channel]
+    intake: Intake
+    dispatch: Dispatch
+    involvement: Involvement
+    clockwork: ClockWork
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; the loop that fails takes the other along."""
+        self.log.info("hub.started", region=self.region.id, version=self.region.version)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.dispatch.run(stop))
+            group.create_task(self.clockwork.run(stop))
+        self.log.info("hub.stopped", region=self.region.id)
+
+    async def aclose(self) -> None:
+        """What was under way is sent again, with the same bytes, when its lease has run out."""
+        await self.dispatch.aclose()
+        await self.broker.aclose()
+        for channel in self.channels.values():
+            await channel.aclose()
+        await self.store.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def region_folder(name: str) -> Path:
+    """The folder of a region that comes with the product, by its name; else `name` is a folder itself.
+
+    Raises ConfigurationError when it is neither."""
+    import regions
+
+    packaged = Path(next(iter(regions.__path__))) / name
+    for folder in (packaged, Path(name)):
+        if (folder / "region.yaml").is_file():
+            return folder
+    raise ConfigurationError(
+        Finding(
+            place="SCHAKEL_REGION",
+            rule="region:exists",
+            nl="Er is geen regio met deze naam of in deze map.",
+            en="There is no region of this name or in this folder.",
+        )
+    )
+
+
+def build(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    channels: Mapping[str, Channel] | None = None,
+    senders: Mapping[str, AlarmSender] | None = None,
+) -> Hub:
+    """A hub whose loops do not run yet. Raises ConfigurationError; tests hand in their own clock and adapters."""
+    from broker.open import open_broker
+    from connectors.formats import formats as register
+    from mappings.codebook import CodebookShelf
+    from mappings.engine import load_mappings, to_referral
+    from schakel import failpoints
+    from schakel.clock import ClockWork
+    from schakel.decision import Asking, Decider
+    from schakel.disclosure import Disclosure
+    from schakel.dispatch import Dispatch, DispatchStore
+    from schakel.eligibility import Eligibility
+    from schakel.identifiers import ENTROPY_BYTES, uuid7
+    from schakel.intake import Intake
+    from schakel.involvement import Involvement, InvolvementStore
+    from schakel.log import open_log
+    from schakel.region_files import load_region
+    from schakel.release import Releaser
+    from schakel.rendering import Renderer
+    from schakel.routing import Router
+    from schakel.vault import open_vault
+
+    failpoints.arm(settings.failpoint)
+    time = clock or SystemClock()
+    log = open_log(settings.log_level, sys.stderr)
+    region = load_region(region_folder(settings.region), settings.region_overlay)
+    vault = open_vault(settings.keys)
+    formats = register(stuf_schemas=settings.stuf_schemas)
+    mappings = load_mappings(codebooks=CodebookShelf.load())
+    ways = _channels(settings, region) if channels is None else channels
+    tellers = _senders(settings, region, time) if senders is None else senders
+    broker = open_broker(settings.broker_url)
+    store = _store(settings, region, vault)
+
+    def new_id() -> str:
+        return str(uuid7(time.now(), os.urandom(ENTROPY_BYTES)))
+
+    renderer = Renderer(
+        region=region,
+        disclosure=Disclosure(region.disclosure, blind=vault.blind),
+        mappings=mappings,
+        formats=formats,
+        vault=vault,
+    )
+    decider = Decider(region=region, router=Router(region), eligibility=Eligibility(region), vault=vault, new_id=new_id)
+    return Hub(
+        settings=settings,
+        region=region,
+        clock=time,
+        log=log,
+        vault=vault,
+        store=store,
+        broker=broker,
+        formats=formats,
+        channels=ways,
+        intake=Intake(
+            store=store,
+            broker=broker,
+            formats=formats,
+            mappings=mappings,
+            to_referral=to_referral,
+            decider=decider,
+            releaser=Releaser(asking=Asking(region=region, vault=vault, new_id=new_id), vault=vault),
+            region=region,
+            vault=vault,
+            new_id=new_id,
+            waiting_limit=settings.waiting_limit,
+            log=log,
+        ),
+        dispatch=Dispatch(
+            store=DispatchStore(deliveries=store, admin=store),
+            broker=broker,
+            channels=ways,
+            renderer=renderer,
+            region=region,
+            vault=vault,
+            clock=time,
+            new_id=new_id,
+            jitter=random.SystemRandom().random,
+            log=log,
+        ),
+        involvement=Involvement(
+            store=InvolvementStore(ledger=store, admin=store), region=region, vault=vault, new_id=new_id, log=log
+        ),
+        clockwork=ClockWork(ledger=store, admin=store, region=region, senders=tellers, clock=time, log=log),
+    )
+
+
+def _channels(settings: Settings, region: Region) -> dict[str, Channel]:
+    from connectors.channels import channels
+
+    return channels(settings=settings, hub_oin=region.hub_oin)
+
+
+def _senders(settings: Settings, region: Region, clock: Clock) -> dict[str, AlarmSender]:
+    from connectors.alarms import alarms
+
+    return alarms(settings=settings, hub_oin=region.hub_oin, clock=clock)
+
+
+def initialise(settings: Settings) -> None:
+    """Makes home, keys and database where they are not: what `schakel init` does. Never writes over what is there.
+
+    Raises ConfigurationError when keys are absent beside a database that is there: its content would open with none."""
+    from schakel.store.database import create_database
+    from schakel.vault import create_key_file
+
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = _database_file(settings)
+    if not settings.keys.exists():
+        if path.exists():
+            raise ConfigurationError(
+                Finding(
+                    place=str(settings.keys),
+                    rule="keys:absent-beside-database",
+                    nl="De database is er, maar de sleutels niet. Zet de sleutels terug uit de kluis.",
+                    en="The database is there but its keys are not. Put the keys back from the safe.",
+                )
+            )
+        create_key_file(settings.keys)
+    if not path.exists():
+        create_database(path)
+
+
+def _store(settings: Settings, region: Region, vault: FileVault) -> SqliteStore:
+    from schakel.store.sqlite import open_sqlite
+    from schakel.store.terms import AlarmTimes, Keeping
+
+    deadlines, retention = region.deadlines, region.retention
+    return open_sqlite(
+        _database_file(settings),
+        causes={cause: (text.nl, text.en) for cause, text in region.causes.items()},
+        alarm_times=AlarmTimes(
+            parked_every=deadlines.parked_alarm_every,
+            crisis_delivery_after=deadlines.crisis_delivery_alarm_after,
+            delivery_after=deadlines.delivery_alarm_after,
+            mailbox_after=deadlines.mailbox_alarm_after,
+        ),
+        signer=vault.checkpoint_signer(),
+        keeping=Keeping(rendered=retention.rendered, content_after_close=retention.content_after_close),
+        waiting_limit=settings.waiting_limit,
+    )
+
+
+def _database_file(settings: Settings) -> Path:
+    if settings.database_url and not settings.database_url.startswith(SQLITE):
+        raise ConfigurationError(
+            Finding(
+                place="SCHAKEL_DATABASE_URL",
+                rule="database:unknown-scheme",
+                nl=f"Deze soort database is niet bekend; wel: {SQLITE}<pad>.",
+                en=f"This kind of database is not known; known: {SQLITE}<path>.",
+            )
+        )
+    return settings.database_file

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A whole hub for tests: the real region, formats, mappings, vault and SQLite file; a clock that tests move, and
+channels and alarm senders that record."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import mappings
+from schakel.bootstrap import Hub, build, initialise
+from schakel.errors import TemporaryFailure
+from schakel.ports import AlarmNotice, Channel, Parcel, Receipt
+from schakel.region import Partner
+from schakel.settings import Settings
+
+START = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+EXAMPLES = Path(mappings.__file__).parent
+JSON = "application/json"
+FHIR = "application/fhir+json"
+
+
+@dataclass
+class MovedClock:
+    """Stands still until a test moves it."""
+
+    at: datetime = START
+
+    def now(self) -> datetime:
+        return self.at
+
+    def forward(self, length: timedelta) -> datetime:
+        self.at += length
+        return self.at
+
+
+@dataclass
+class RecordingChannel:
+    """Keeps what it is given. `on_send` may raise, to be a recipient that does not take it, or wait."""
+
+    name: str
+    how: str
+    sent: list[Parcel] = field(default_factory=list)
+    on_send: Callable[[Parcel], Any] | None = None
+
+    async def send(self, parcel: Parcel, *, now: datetime) -> str:
+        self.sent.append(parcel)
+        if self.on_send is not None:
+            waits = self.on_send(parcel)
+            if asyncio.iscoroutine(waits):
+                await waits
+        return self.how
+
+    async def aclose(self) -> None:
+        return None
+
+
+@dataclass
+class RecordingSender:
+    name: str = "smtp"
+    told: list[tuple[str, AlarmNotice]] = field(default_factory=list)
+    broken: bool = False
+
+    async def send(self, notice: AlarmNotice, *, to: str) -> None:
+        if self.broken:
+            raise TemporaryFailure("mail-server-away")
+        self.told.append((to, notice))
+
+
+@dataclass
+class Stage:
+    hub: Hub
+    clock: MovedClock
+    webhook: RecordingChannel
+    mailbox: RecordingChannel
+    mail: RecordingSender
+
+    def partner(self, name: str) -> Partner:
+        found = self.hub.region.partner(name)
+        assert found is not None
+        return found
+
+    async def send(self, source: str, body: bytes, media_type: str = JSON) -> Receipt:
+        _, receipt = await self.hub.intake.receive(
+            self.partner(source), body, media_type=media_type, received_at=self.clock.now()
+        )
+        return receipt
+
+    def views(self) -> dict[str, list[dict[str, Any]]]:
+        """What each recipient has been sent, in order."""
+        found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        for parcel in (*self.webhook.sent, *self.mailbox.sent):
+            found[parcel.recipient].append(json.loads(parcel.content))
+        return found
+
+
+def open_stage(folder: Path) -> Stage:
+    settings = Settings(home=folder / "home", log_level="error")
+    initialise(settings)
+    return reopen_stage(settings, MovedClock())
+
+
+def reopen_stage(settings: Settings, clock: MovedClock) -> Stage:
+    """A new process on the same home."""
+    webhook = RecordingChannel(name="webhook", how="delivered")
+    mailbox = RecordingChannel(name="mailbox", how="notified")
+    mail = RecordingSender()
+    channels: dict[str, Channel] = {"webhook": webhook, "mailbox": mailbox}
+    hub = build(settings, clock=clock, channels=channels, senders={"smtp": mail})
+    return Stage(hub=hub, clock=clock, webhook=webhook, mailbox=mailbox, mail=mail)
+
+
+def thv(example: str, **changes: Any) -> bytes:
+    """An example of the pool; `changes` replaces top-level fields (None takes one out)."""
+    document = json.loads((EXAMPLES / "thv_aanmelding" / "examples" / f"{example}.json").read_bytes())
+    document |= changes
+    return json.dumps({name: value for name, value in document.items() if value is not None}).encode()
+
+
+def cit(example: str) -> bytes:
+    return (EXAMPLES / "cit_fhir" / "examples" / f"{example}.json").read_bytes()
