@@ -66,11 +66,13 @@ _HANDED_IN: Final = {
     "application/fhir+json": {"schema": {"type": "object", "description": "FHIR R4 message Bundle."}},
     "application/xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0, plain or in SOAP 1.1."}},
     "text/xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0, plain or in SOAP 1.1."}},
+    "application/soap+xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0 in SOAP."}},
 }
 _ANSWERED: Final = {
     "application/fhir+json": {"schema": {"type": "object", "description": "OperationOutcome."}},
     "application/xml": {"schema": {"type": "string", "description": "Bv03."}},
     "text/xml": {"schema": {"type": "string", "description": "Bv03."}},
+    "application/soap+xml": {"schema": {"type": "string", "description": "Bv03."}},
 }
 
 
