@@ -8,7 +8,6 @@ import base64
 from connectors.alarms.smtp import SmtpAlarm
 from connectors.alarms.webhook import WebhookAlarm
 from connectors.channels.address import address_rule
-from connectors.channels.post import Poster
 from schakel.errors import ConfigurationError, Finding
 from schakel.ports import AlarmSender, Clock, SigningSecret
 from schakel.settings import Settings
@@ -19,7 +18,7 @@ def alarms(*, settings: Settings, hub_oin: str, clock: Clock) -> dict[str, Alarm
     made: tuple[AlarmSender, ...] = (
         SmtpAlarm(settings),
         WebhookAlarm(
-            poster=Poster(rule=address_rule(settings.webhook_networks)),
+            rule=address_rule(settings.webhook_networks),
             hub_oin=hub_oin,
             secrets=_secrets(settings.alarm_secret.get_secret_value()),
             clock=clock,

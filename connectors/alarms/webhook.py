@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import orjson
 
+from connectors.channels.address import AddressRule
 from connectors.channels.cloudevent import MEDIA_TYPE, rfc3339, source_of
 from connectors.channels.post import Poster
 from connectors.channels.signing import signed_headers
@@ -21,8 +22,8 @@ class WebhookAlarm:
 
     name = "webhook"
 
-    def __init__(self, *, poster: Poster, hub_oin: str, secrets: Sequence[SigningSecret], clock: Clock) -> None:
-        self._poster = poster
+    def __init__(self, *, rule: AddressRule, hub_oin: str, secrets: Sequence[SigningSecret], clock: Clock) -> None:
+        self._rule = rule
         self._hub_oin = hub_oin
         self._secrets = tuple(secrets)
         self._clock = clock
@@ -34,10 +35,13 @@ class WebhookAlarm:
         headers = {"content-type": MEDIA_TYPE}
         if self._secrets:
             headers |= signed_headers(ring, body, secrets=self._secrets, now=now)
+        poster = Poster(rule=self._rule)  # alarms are few: no connection is kept between two of them
         try:
-            await self._poster.post("alarm", to, headers=headers, body=body, now=now)
+            await poster.post("alarm", to, headers=headers, body=body, now=now)
         except RecipientGone:
             raise TemporaryFailure("http-410") from None  # a pager that was taken away: the other ways must ring
+        finally:
+            await poster.aclose()
 
 
 def _event(notice: AlarmNotice, ring: str, *, source: str) -> bytes:
