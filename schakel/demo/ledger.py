@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -36,7 +37,9 @@ class Message:
 class Books:
     """The database, read only."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, blind_reference: Callable[[str, str], str]) -> None:
+        """`blind_reference`: (source, its reference) → what the books know the message by."""
+        self._blind_reference = blind_reference
         self._connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)
         self._connection.set_busy_timeout(BUSY_MS)
 
@@ -44,11 +47,11 @@ class Books:
         self._connection.close()
 
     def message(self, source: str, reference: str) -> Message | None:
-        """By what the source calls it (formats may put the naming system before the reference)."""
+        """By what the source calls it."""
         for message_id, state, case_id in self._rows(
-            "SELECT id, state, case_id FROM message WHERE source = ? AND message_reference LIKE '%' || ?",
+            "SELECT id, state, case_id FROM message WHERE source = ? AND message_reference = ?",
             source,
-            reference,
+            self._blind_reference(source, reference),
         ):
             lines = self._rows(
                 "SELECT d.recipient, d.role, d.state, coalesce(r.state, '') FROM delivery d"

@@ -42,6 +42,7 @@ from schakel.keys import new_key
 from schakel.region import Region
 from schakel.region_files import load_region
 from schakel.settings import Settings
+from schakel.verify import verify_sqlite
 from schakel.webhook_secrets import Kind, new_secret, read_text
 
 REGION: Final = "haaglanden"
@@ -123,7 +124,7 @@ async def _stage(folder: Path, display: Display, port: int) -> AsyncIterator[Sta
         keys = await _hand_out(hub, partners, url)
         stop = asyncio.Event()
         running = [asyncio.create_task(hub.run(stop)), asyncio.create_task(serve(hub, sockets=[door], stop=stop))]
-        books = Books(settings.database_file)
+        books = Books(settings.database_file, blind_reference=partial(blind_reference, hub.vault))
         stack.callback(books.close)
         display.heading(f"De hub luistert op {url} (the hub listens); {len(partners)} partners doen mee.")
         try:
@@ -172,7 +173,9 @@ async def _act(stage: Stage, display: Display) -> Outcome:
     quiet = await _quiet(stage)
     rows = [(step, outcome, stage.books.message(step.source, step.reference)) for step, outcome in outcomes]
     display.result(rows)
-    report = await stage.hub.verify()
+    report = verify_sqlite(
+        stage.hub.settings.database_file, now=stage.hub.clock.now(), check=stage.hub.vault.checkpoint_signer().check
+    )
     counts = Counts(
         accepted=stage.books.messages(),
         refused=sum(outcome == "refused" for _, outcome in outcomes),
@@ -184,8 +187,7 @@ async def _act(stage: Stage, display: Display) -> Outcome:
         lost=report.lost,
     )
     outcome = Outcome(counts, report.to_json(), _faults(stage, rows, counts, quiet))
-    if not report.well:
-        outcome.faults.append("verify found holes")
+    outcome.faults.extend(f"verify: {hole.rule}: {hole.object}" for hole in report.holes)
     _conclude(display, outcome)
     return outcome
 
