@@ -105,27 +105,47 @@ def resolve(
     )
 
 
-def secret_move(content: CaseContent, current: str | None, municipalities: Municipalities, *, on: date) -> bool:
-    """A secret address of the message lies in another municipality than the case's: a thing for the lead alone."""
+def secret_move(
+    content: CaseContent,
+    current: str | None,
+    municipalities: Municipalities,
+    *,
+    on: date,
+    hides_address: Callable[[Address], bool] = _never,
+    hides_person: Callable[[Member], bool] = _never,
+) -> bool:
+    """A secret address, or the home of a hidden person, lies in another municipality than the case's: a thing for the
+    lead alone. False when the case has no municipality yet, or when nothing can be told from it."""
     if current is None:
         return False
     index = _Index(municipalities, on)
-    addresses = [address for member in content.members for address in member.addresses]
-    addresses += [address for _, _, address in _events(content)]
     secret = _secret_keys(content)
-    for address in addresses:
-        if address.secret or not address_keys(address).isdisjoint(secret):
+    homes = [
+        address
+        for member in content.members
+        if member.hidden or hides_person(member)
+        for address in member.addresses
+        if address.use in ("home", "stay")
+    ]
+    for address in (*homes, *_every_address(content)):
+        known = address.secret or hides_address(address) or not address_keys(address).isdisjoint(secret)
+        if known or address in homes:
             located = index.locate(address, "members.addresses")
-            if located is not None and located.place in ("found", "outside") and located.code != current:
+            if located is not None and located.place != "ambiguous" and located.code != current:
                 return True
     return False
 
 
 def _secret_keys(content: CaseContent) -> frozenset[str]:
     """Recognises an address flagged as secret anywhere in the message, also where it stands again without the flag."""
-    addresses = [address for member in content.members for address in member.addresses]
-    addresses += [address for _, _, address in _events(content)]
-    return frozenset(key for address in addresses if address.secret for key in address_keys(address))
+    return frozenset(key for address in _every_address(content) if address.secret for key in address_keys(address))
+
+
+def _every_address(content: CaseContent) -> list[Address]:
+    return [
+        *(address for member in content.members for address in member.addresses),
+        *(address for _, _, address in _events(content)),
+    ]
 
 
 def _events(content: CaseContent) -> Iterator[tuple[str, str, Address]]:
