@@ -191,7 +191,7 @@ class Decider:
             order_count=count,
             known=bool(home.team),
         )
-        message = self._message(arrival, referral, home, kind, where, count, routing_facts)
+        message = self._message(arrival, reading, referral, home, kind, where, count, routing_facts)
         routed = self._route(routing_facts, referral, home, reading.trouble, today)
         requests, deliveries = self._asking.ask(
             routed.targets,
@@ -289,6 +289,7 @@ class Decider:
     def _message(
         self,
         arrival: Arrival,
+        reading: Reading,
         referral: Referral,
         home: _Household,
         kind: MessageKind,
@@ -307,8 +308,8 @@ class Decider:
                 id=UUID(arrival.message_id),
                 kind=kind,
                 source=arrival.source,
-                message_reference=arrival.message_reference,
-                source_case_reference=arrival.source_case_reference,
+                message_reference=reading.envelope.message_reference,
+                source_case_reference=reading.envelope.source_case_reference,
                 occurred_at=referral.occurred_at,
                 received_at=arrival.received_at,
             ),

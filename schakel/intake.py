@@ -142,12 +142,16 @@ class Intake:
     def _arrival(self, reading: Reading, body: bytes, media_type: str, received_at: datetime) -> Arrival:
         message_id = self._new_id()
         wrapped = self._vault.new_key(message_id)
+        source, envelope = reading.source, reading.envelope
         return Arrival(
             message_id=message_id,
-            source=reading.source,
-            message_reference=reading.envelope.message_reference,
-            source_case_reference=reading.envelope.source_case_reference,
-            digest=reading.envelope.digest,
+            source=source,
+            # a source may name people in its own references, and a plain digest lets content be guessed: keyed hashes
+            message_reference=blind_reference(self._vault, source, envelope.message_reference),
+            source_case_reference=self._vault.blind(
+                "source-case-reference", source, envelope.source_case_reference
+            ).hex(),
+            digest=self._vault.blind("content-digest", source, envelope.digest.hex()),
             format=reading.envelope.format,
             media_type=media_type,
             received_at=received_at,
@@ -247,6 +251,11 @@ class Intake:
         if partner is None:
             raise Refusal(_finding("to", "release:unknown-partner", _UNKNOWN_NL, _UNKNOWN_EN))
         return partner
+
+
+def blind_reference(vault: Vault, source: str, reference: str) -> str:
+    """What the store knows a message by instead of its source's own reference."""
+    return vault.blind("message-reference", source, reference).hex()
 
 
 def _check_sender(partner: Partner, envelope: Envelope) -> None:

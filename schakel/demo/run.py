@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +39,7 @@ from schakel.demo.scenario import (
     Step,
 )
 from schakel.demo.signature import Verifier
+from schakel.intake import blind_reference
 from schakel.keys import new_key
 from schakel.region import Region
 from schakel.region_files import load_region
