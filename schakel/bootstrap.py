@@ -177,7 +177,7 @@ def build(
             log=log,
         ),
         dispatch=Dispatch(
-            store=DispatchStore(deliveries=store, admin=store),
+            store=DispatchStore(deliveries=store, ledger=store, admin=store),
             broker=broker,
             channels=ways,
             renderer=renderer,

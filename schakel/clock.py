@@ -163,8 +163,7 @@ class ClockWork:
         return [(self._senders[name], to) for name, to in ways if name in self._senders]
 
     def _next(self, alarm: AlarmRow, told: bool) -> timedelta:
-        """Told: rings again until somebody acknowledges. Not told: the list of waits (the n-th after n attempts), its last
-        one for ever."""
+        """Told: rings again until somebody acknowledges. Not told: the list's next wait, its last one for ever."""
         deadlines = self._region.deadlines
         if told or not deadlines.alarm_retry:
             return deadlines.parked_alarm_every

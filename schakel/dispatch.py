@@ -19,7 +19,7 @@ from schakel.batching import Batcher
 from schakel.errors import LeaseLost, NotFound, PoisonDelivery, RecipientGone, SchakelError, Tampered, TemporaryFailure
 from schakel.failpoints import Failpoint, hit
 from schakel.log import Log
-from schakel.ports import AdminStore, Broker, Channel, Clock, DeliveryStore, Parcel, SigningSecret, Vault
+from schakel.ports import AdminStore, Broker, Channel, Clock, DeliveryStore, LedgerStore, Parcel, SigningSecret, Vault
 from schakel.records import AuditEntry, Claimed, DeliveryOutcome, NewAlarm, NewDelivery, Rendered, SealPlace
 from schakel.region import Partner, Region
 from schakel.rendering import Renderer, View
@@ -40,9 +40,10 @@ REASON_SUPERSEDED: Final = "disclosure-became-stricter"
 
 @dataclass(frozen=True, slots=True)
 class DispatchStore:
-    """The two sockets that this service works with; one engine gives both."""
+    """The three sockets that this service works with; one engine gives them all."""
 
     deliveries: DeliveryStore
+    ledger: LedgerStore
     admin: AdminStore
 
 
@@ -63,6 +64,7 @@ class Dispatch:
     ) -> None:
         """`jitter`: a number from 0 up to 1, anew at each call."""
         self._store = store.deliveries
+        self._ledger = store.ledger
         self._admin = store.admin
         self._broker = broker
         self._channels = channels
@@ -198,7 +200,7 @@ class Dispatch:
         try:
             view, stricter = await self._content(claimed)
             if stricter:
-                return self._superseded(claimed)
+                return await self._superseded(claimed)
             parcel = await self._parcel(claimed, view)
             channel = self._channels.get(claimed.channel)
             if channel is None:
@@ -317,16 +319,16 @@ class Dispatch:
             alarm=self._alarm(claimed, "poison-delivery", _POISON),
         )
 
-    def _superseded(self, claimed: Claimed) -> DeliveryOutcome:
+    async def _superseded(self, claimed: Claimed) -> DeliveryOutcome:
         return DeliveryOutcome(
             id=claimed.id,
             token=claimed.token,
             event="supersede",
             reason=REASON_SUPERSEDED,
-            replacement=self._replacement(claimed),
+            replacement=await self._replacement(claimed),
         )
 
-    def _replacement(self, claimed: Claimed) -> NewDelivery:
+    async def _replacement(self, claimed: Claimed) -> NewDelivery:
         """A new id and a new number for the stricter view; it carries the same request."""
         return NewDelivery(
             id=self._new_id(),
@@ -336,9 +338,15 @@ class Dispatch:
             mode=claimed.mode,
             representation=claimed.representation,
             urgency=claimed.urgency,
-            request_id=claimed.request_id,
+            request_id=await self._request_of(claimed),
             late=claimed.late,
         )
+
+    async def _request_of(self, claimed: Claimed) -> str | None:
+        """The request whose reference the delivery carries: references are made from ids, so they are compared."""
+        record = await self._ledger.case_by_id(claimed.case_id) if claimed.request_reference else None
+        asked = [row.id for row in record.requests if row.partner == claimed.recipient] if record else []
+        return next((one for one in asked if self._vault.reference("request", one) == claimed.request_reference), None)
 
     def _alarm(self, claimed: Claimed, cause: str, text: tuple[str, str], *, subject: str | None = None) -> NewAlarm:
         partner = self._region.partner(claimed.recipient)
@@ -384,7 +392,7 @@ class Dispatch:
             raise NotFound() from None
         now = self._clock.now()
         if stricter:
-            await self._store.supersede(item.id, self._replacement(item), now=now)
+            await self._store.supersede(item.id, await self._replacement(item), now=now)
             raise NotFound(status=410)
         await self._store.receive(partner.id, number, now=now, how="fetch")
         await self._admin.audit([AuditEntry(at=now, actor=partner.id, action="fetch-content", object=item.id)])

@@ -51,9 +51,9 @@ class Arrival:
 
     message_id: str  # UUIDv7
     source: str  # partner id
-    message_reference: str
-    source_case_reference: str
-    digest: bytes
+    message_reference: str  # blinded
+    source_case_reference: str  # blinded
+    digest: bytes  # blinded
     format: str
     media_type: str
     received_at: datetime
@@ -238,7 +238,6 @@ class Claimed:
     secrecy: bytes | None
     secrecy_version: int
     rendered: Rendered | None
-    request_id: str | None = None  # a replacement (supersede) carries the same request
 
 
 @dataclass(frozen=True, slots=True)

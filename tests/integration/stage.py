@@ -123,5 +123,16 @@ def thv(example: str, **changes: Any) -> bytes:
     return json.dumps({name: value for name, value in document.items() if value is not None}).encode()
 
 
+def household(number: int) -> bytes:
+    """A referral for Den Haag about a household of its own."""
+    document = json.loads(thv("den-haag-eerste-thv", kenmerk=f"T-{number}", zaakkenmerk=f"Z-{number}"))
+    document["huisverbod"]["nummer"] = f"THV-PROEF-{number:05}"
+    for person in document["betrokkenen"]:
+        person.pop("bsn", None)
+        person["bsnStatus"] = "onbekend"
+        person["namen"]["geslachtsnaam"] = f"Proef{number}"
+    return json.dumps(document).encode()
+
+
 def cit(example: str) -> bytes:
     return (EXAMPLES / "cit_fhir" / "examples" / f"{example}.json").read_bytes()
