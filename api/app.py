@@ -16,8 +16,8 @@ from api.limits import Limits
 from api.mailbox import mailbox
 from api.openapi import described
 from api.problems import install_problems, problem_of
-from api.referrals import referrals
-from schakel.errors import LeaseLost, Unacceptable
+from api.referrals import referrals, refused
+from schakel.errors import LeaseLost, Refusal, Unacceptable
 
 
 def create_app(hub: Hub) -> FastAPI:
@@ -38,6 +38,7 @@ def create_app(hub: Hub) -> FastAPI:
     app.include_router(routes())
     app.include_router(health())
     install_problems(app)
+    app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(LeaseLost, _busy)
     document = described(routes(), public_url=settings.public_url, contact=hub.region.contact)
 
@@ -59,6 +60,13 @@ def routes() -> APIRouter:
 def openapi_document(*, public_url: str = "https://schakel.example.nl", contact: str = "") -> dict[str, object]:
     """The description of the interface, without a hub; `contact` is a mail address."""
     return described(routes(), public_url=public_url, contact=contact)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    if request.url.path == "/v1/referrals":  # a source may ask for refusals in the words of its own format
+        return refused(request, error)
+    return problem_of(error)
 
 
 async def _busy(_: Request, __: Exception) -> Response:

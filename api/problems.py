@@ -127,11 +127,6 @@ _SAID: Final = {
 }
 
 
-async def _refusal(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)
-    return problem_of(error)
-
-
 async def _validation(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     return problem_of(malformed(error))
@@ -149,6 +144,6 @@ async def _http(_: Request, error: Exception) -> Response:
 
 
 def install_problems(app: FastAPI) -> None:
-    app.add_exception_handler(Refusal, _refusal)
+    """In the place of what the framework itself would answer."""
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -47,14 +48,15 @@ async def hand_in(request: Request, hub: TheHub, partner: Sender) -> Response:
     try:
         media_type = content_type(request, known)
     except UnsupportedFormat as refusal:
-        return problem_of(refusal, headers={"accept-post": ", ".join(known)})
+        return refused(request, refusal, headers={"accept-post": ", ".join(known)})
     check_accept(request, offered_by(formats, media_type))
     body = await request.body()
     now = hub.clock.now()
     try:
         envelope, receipt = await hub.intake.receive(partner, body, media_type, now)
     except Refusal as refusal:
-        return _refused(request, hub, formats, media_type, body, refusal)
+        came_in = (one for one in formats if media_type in one.media_types and one.recognises(body))
+        return refused(request, refusal, body=body, words_of=next(came_in, None))
     reply = hub.formats[envelope.format].accepted(envelope, receipt, now=now, hub_oin=hub.region.hub_oin)
     return _response(reply)
 
@@ -64,22 +66,33 @@ def _formats(hub: Hub, partner: Partner) -> list[Format]:
     return [hub.formats[name] for name in names if name in hub.formats]
 
 
-def _refused(
-    request: Request, hub: Hub, formats: list[Format], media_type: str, body: bytes, refusal: Refusal
+def refused(
+    request: Request,
+    refusal: Refusal,
+    *,
+    body: bytes = b"",
+    words_of: Format | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """In the words of the format that came in, where it has them; else as a problem."""
-    accept = ",".join(request.headers.getlist("accept"))
-    problem = problem_of(refusal)
-    for one in formats:
-        if media_type in one.media_types and one.recognises(body):
-            reply = one.refused(refusal, body, now=hub.clock.now(), hub_oin=hub.region.hub_oin, accept=accept)
-            return problem if reply is None else _response(reply, headers=_kept(problem))
-    return problem
+    """In the words of the format that came in or that is asked for, where it has them; else as a problem."""
+    problem = problem_of(refusal, headers=headers)
+    hub: Hub = request.app.state.hub
+    accept = ",".join(request.headers.getlist("accept")).lower()
+    chosen = words_of or next((one for one in hub.formats.values() if _is_asked(one, accept)), None)
+    if chosen is None:
+        return problem
+    reply = chosen.refused(refusal, body, now=hub.clock.now(), hub_oin=hub.region.hub_oin, accept=accept)
+    return problem if reply is None else _response(reply, headers=_kept(problem))
+
+
+def _is_asked(one: Format, accept: str) -> bool:
+    return one.media_types[0] not in JSON and one.media_types[0] in accept
 
 
 def _kept(problem: Problem) -> dict[str, str]:
     """Headers that a refusal has in any format."""
-    return {name: problem.headers[name] for name in ("retry-after",) if name in problem.headers}
+    kept = ("retry-after", "www-authenticate", "accept-post", "connection")
+    return {name: problem.headers[name] for name in kept if name in problem.headers}
 
 
 def _response(reply: Reply, *, headers: dict[str, str] | None = None) -> Response:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
+from pathlib import Path
 
 import orjson
 import pytest
@@ -299,3 +300,21 @@ async def test_one_recipient_that_hangs_does_not_hold_up_another() -> None:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
     await channel.aclose()
+
+
+# -- the page that explains it
+
+
+async def test_the_channel_in_the_docs_works(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/add-a-channel.md").read_text(encoding="utf-8")
+    code = text.split("```python\n")[1].split("```")[0]
+    made: dict[str, type] = {}
+    exec(compile(code, "docs/add-a-channel.md", "exec"), made)
+    channel = made["FolderChannel"](tmp_path)
+    with pytest.raises(TemporaryFailure):
+        await channel.send(parcel(None), now=NOW)
+    (tmp_path / "vvt").mkdir()
+    for _ in range(2):
+        assert await channel.send(parcel(None), now=NOW) == "delivered"
+    (file,) = (tmp_path / "vvt").iterdir()
+    assert (file.name, file.read_bytes()) == (parcel(None).delivery_id, CONTENT)
