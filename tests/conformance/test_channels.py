@@ -37,6 +37,7 @@ from tests.conformance.channel_suite import (
 )
 
 OIN = "00000099000000001000"
+PAGE = (Path(__file__).resolve().parents[2] / "docs/add-a-channel.md").read_text(encoding="utf-8")
 LOOPBACK = AddressRule((ip_network("127.0.0.0/8"),))
 
 
@@ -306,8 +307,7 @@ async def test_one_recipient_that_hangs_does_not_hold_up_another() -> None:
 
 
 async def test_the_channel_in_the_docs_works(tmp_path: Path) -> None:
-    text = (Path(__file__).resolve().parents[2] / "docs/add-a-channel.md").read_text(encoding="utf-8")
-    code = text.split("```python\n")[1].split("```")[0]
+    code = PAGE.split("```python\n")[1].split("```")[0]
     made: dict[str, type] = {}
     exec(compile(code, "docs/add-a-channel.md", "exec"), made)
     channel = made["FolderChannel"](tmp_path)
