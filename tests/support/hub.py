@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A hub as an operator runs it: a home on disk, `schakel serve` as a process of its own, senders over HTTP.
+
+A test starts it, kills it, starts it again, and reads afterwards what is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+import apsw
+import httpx2
+import yaml
+
+from schakel.bootstrap import build, initialise, region_folder
+from schakel.demo.signature import Verifier
+from schakel.keys import new_key
+from schakel.region import Region
+from schakel.region_files import load_region
+from schakel.settings import Settings
+from schakel.webhook_secrets import new_secret, read_text
+from tests.support.messages import Message
+from tests.support.recipients import ALARMS, Recipients
+
+SCHAKEL: Final = Path(sys.executable).parent / "schakel"
+LAUNCH: Final = Path(__file__).with_name("launch.py")
+ROOT: Final = Path(__file__).resolve().parents[2]
+LEASE: Final = 20.0  # seconds; longer than a lease lasts
+WITHIN: Final = 30.0  # seconds in which anything a test waits for must have happened
+LOOK_EVERY: Final = 0.03  # seconds
+UNDER_WAY: Final = "SELECT count(*) FROM delivery WHERE state IN ('waiting', 'sending', 'notified')"
+RETRY: Final = ("0s", "1s", "1s", "2s")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the hub answered a sender. A 202 is a promise: nothing of it may be lost."""
+
+    message: Message
+    status: int
+    body: dict[str, Any]
+    retry_after: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        return self.status == 202
+
+
+@dataclass(slots=True)
+class Home:
+    """Everything of one hub that outlives its process, with the recipients around it."""
+
+    folder: Path
+    region: Region
+    keys: dict[str, str]
+    recipients: Recipients
+    later: float = 0.0  # seconds that the clock of its next process is ahead
+    disk_full: Path | None = None  # a flag file: see launch.py
+    _running: list[Process] = field(default_factory=list)
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "home" / "schakel.sqlite"
+
+    def environment(self, failpoint: str = "") -> dict[str, str]:
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("SCHAKEL_", "TEST_"))}
+        own |= {
+            "SCHAKEL_HOME": str(self.folder / "home"),
+            "SCHAKEL_REGION_OVERLAY": str(self.folder / "overlay"),
+            "SCHAKEL_PORT": "0",
+            "SCHAKEL_REQUESTS_PER_MINUTE": "100000",
+        }
+        if failpoint:
+            own["SCHAKEL_FAILPOINT"] = failpoint
+        if self.later:
+            own["TEST_LATER"] = str(self.later)
+        if self.disk_full is not None:
+            own["TEST_DISK_FULL"] = str(self.disk_full)
+        return own
+
+    def command(self) -> list[str]:
+        """The installed program; behind a launcher when the test has clock or disk in hand."""
+        plain = not self.later and self.disk_full is None
+        return [str(SCHAKEL)] if plain else [sys.executable, str(LAUNCH)]
+
+    async def start(self, *, failpoint: str = "") -> Process:
+        """Runs `schakel serve`; returns when it listens, or has died on the way there."""
+        log = (self.folder / "serve.log").open("ab")
+        with log:
+            start = log.tell()
+            child = await asyncio.create_subprocess_exec(
+                *self.command(), "serve", env=self.environment(failpoint), cwd=ROOT, stdout=log, stderr=log
+            )
+        process = Process(self, child)
+        self._running.append(process)
+        await process.listens(start)
+        return process
+
+    async def run(self, *arguments: str, failpoint: str = "") -> tuple[int, str]:
+        """A command beside the hub: exit code (negative: killed by that signal) and stdout."""
+        with (self.folder / "commands.log").open("ab") as log:
+            child = await asyncio.create_subprocess_exec(
+                *self.command(),
+                *arguments,
+                env=self.environment(failpoint),
+                cwd=ROOT,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+            out, _ = await asyncio.wait_for(child.communicate(), WITHIN)
+        assert child.returncode is not None
+        return child.returncode, out.decode()
+
+    async def json(self, *arguments: str) -> Any:
+        """What a command says with `--json`; it must end well."""
+        code, out = await self.run(*arguments, "--json")
+        assert code == 0, f"schakel {' '.join(arguments)}: {code}\n{out}"
+        return json.loads(out)
+
+    def log(self) -> str:
+        return (self.folder / "serve.log").read_text(encoding="utf-8", errors="replace")
+
+    # -- what is on disk
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """From the database as it is now, beside a hub that runs."""
+        with contextlib.closing(apsw.Connection(str(self.database), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+            connection.set_busy_timeout(5_000)
+            return list(connection.execute(sql, values))
+
+    def count(self, sql: str, *values: Any) -> int:
+        return int(self.rows(sql, *values)[0][0])
+
+    @contextlib.contextmanager
+    def after_death(self) -> Any:
+        """The database as the next process will find it, from a copy: looking must not repair anything."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            for part in self.database.parent.glob(f"{self.database.name}*"):
+                shutil.copy2(part, folder)
+            copy = Path(folder) / self.database.name
+            with contextlib.closing(apsw.Connection(str(copy), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+                assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+                yield lambda sql: connection.execute(sql).fetchone()[0]
+
+    async def until(self, sql: str, wanted: int = 0) -> None:
+        """Waits until the query counts `wanted`."""
+        await until(lambda: self.count(sql) == wanted, f"{sql} is not {wanted}", self.log)
+
+    # -- what was promised, and what came
+
+    def partner(self, name: str) -> str:
+        """The id of the partner that a reply calls by its name."""
+        return next(one.id for one in self.region.partners if one.name == name)
+
+    def promised(self, said: Sequence[Said]) -> set[tuple[str, str]]:
+        """(recipient, message id) for everything that a 202 said would be delivered."""
+        return {
+            (self.partner(notice["recipient"]), one.body["id"])
+            for one in said
+            if one.accepted
+            for notice in one.body["recipients"]
+            if notice["outcome"] == "deliver"
+        }
+
+    def arrived(self) -> set[tuple[str, str]]:
+        return {(partner, one.message) for partner, all_ in self.recipients.journals().items() for one in all_}
+
+    async def read_mailboxes(self, url: str) -> None:
+        """Each partner that polls: fetches what waits, writes it down, and only then gives a receipt."""
+        polls = {one.id for one in self.region.partners if one.receives and one.receives.channel == "mailbox"}
+        for (partner,) in self.rows("SELECT partner FROM recipient ORDER BY partner"):
+            if partner in polls:
+                await self.read_mailbox(url, partner)
+
+    async def read_mailbox(self, url: str, partner: str) -> None:
+        """By what it has, not by what the hub thinks it has: an entry that was fetched and never came is fetched again."""
+        have = {one.id for one in self.recipients.journal(partner)}
+        async with self.client(url, partner) as client:
+            listed = (await client.get("/v1/mailbox?after=0&limit=500")).raise_for_status().json()["entries"]
+            for entry in listed:
+                if entry["deliveryId"] not in have and entry["state"] not in ("superseded", "dropped"):
+                    path = f"/v1/mailbox/{entry['number']}"
+                    content = (await client.get(path)).raise_for_status()
+                    body = content.content
+                    self.recipients.write(partner, entry["deliveryId"], body, content=content.json(), how="mailbox")
+                    (await client.post(f"{path}/receipt")).raise_for_status()
+
+    async def drained(self, process: Process) -> None:
+        """Until every delivery has reached its recipient; mailboxes are read on the way."""
+
+        async def over() -> bool:
+            await self.read_mailboxes(process.url)
+            return not self.count(UNDER_WAY)
+
+        await until(over, "deliveries are still under way", self.log)
+
+    async def told(self) -> None:
+        """Until every open alarm about what is parked has reached a human, and the audit is linked."""
+        await self.until("SELECT count(*) FROM alarm WHERE acknowledged_by IS NULL AND delivered_at IS NULL")
+        await self.until("SELECT count(*) FROM audit WHERE position IS NULL")
+
+    def client(self, url: str, partner: str) -> httpx2.AsyncClient:
+        headers = {"authorization": f"Bearer {self.keys[partner]}"}
+        return httpx2.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=WITHIN)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for process in self._running:
+            await process.kill()
+        await self.recipients.aclose()
+
+
+@dataclass(slots=True)
+class Process:
+    """One `schakel serve`. `url` is empty when it died before it listened."""
+
+    home: Home
+    child: asyncio.subprocess.Process
+    url: str = ""
+
+    async def listens(self, start: int) -> None:
+        """Reads its address from what it says."""
+
+        def said() -> bool:
+            lines = self.home.log().encode()[start:].decode().splitlines()
+            self.url = next((line.split()[2] for line in lines if line.startswith("listens on ")), "")
+            return bool(self.url) or self.child.returncode is not None
+
+        await until(said, "it does not listen", self.home.log)
+
+    async def died(self) -> int:
+        """The exit code, once it is there: -9 after SIGKILL."""
+        return await asyncio.wait_for(self.child.wait(), WITHIN)
+
+    async def kill(self) -> None:
+        """SIGKILL, to this process alone."""
+        if self.child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.child.kill()
+        await self.died()
+
+    async def end(self) -> None:
+        """SIGTERM: it ends as an operator ends it."""
+        self.child.send_signal(signal.SIGTERM)
+        assert await self.died() == 0, self.home.log()
+
+    async def hand_in(self, message: Message) -> Said | None:
+        """As the source would. None: no answer came, so the source knows nothing and will send it again."""
+        try:
+            async with self.home.client(self.url, message.source) as client:
+                answer = await client.post(
+                    "/v1/referrals", content=message.body, headers={"content-type": message.media_type}
+                )
+        except httpx2.TransportError:
+            return None
+        return Said(message, answer.status_code, answer.json(), answer.headers.get("retry-after"))
+
+
+async def until(condition: Any, what: str, log: Any = lambda: "") -> None:
+    """Looks until the condition (which may be awaitable) holds. Fails after a bounded time, with the hub's log."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + WITHIN
+    while loop.time() < end:
+        holds = condition()
+        if await holds if asyncio.iscoroutine(holds) else holds:
+            return
+        await asyncio.sleep(LOOK_EVERY)
+    raise AssertionError(f"after {WITHIN} s: {what}\n{log()}")
+
+
+@contextlib.asynccontextmanager
+async def open_home(folder: Path) -> AsyncIterator[Home]:
+    """A new home: keys, database, an API key for everybody, webhook secrets, and an overlay that leads to loopback."""
+    recipients = Recipients(folder / "journals")
+    await recipients.start()
+    region = load_region(region_folder("haaglanden"))
+    _write_overlay(folder / "overlay", region, recipients)
+    settings = Settings(_env_file=None, home=folder / "home", region_overlay=folder / "overlay", log_level="error")
+    initialise(settings)
+    keys: dict[str, str] = {}
+    async with build(settings) as hub:
+        now = datetime.now(UTC)
+        for partner in region.partners:
+            if partner.receives or partner.sends:
+                keys[partner.id], row = new_key(partner.id, now=now)
+                await hub.store.add_key(row)
+            if partner.receives and partner.receives.channel == "webhook":
+                text, secret = new_secret(partner.id, "v1", vault=hub.vault, now=now)
+                await hub.store.add_secret(secret)
+                recipients.verifiers[partner.id] = Verifier(secrets=(read_text(text),))
+    async with Home(folder, region, keys, recipients) as home:
+        yield home
+
+
+def _write_overlay(folder: Path, region: Region, recipients: Recipients) -> None:
+    folder.mkdir(parents=True)
+    partners = [
+        {"id": one.id, "receives": {"url": recipients.url(one.id), "mode": "full"}}
+        for one in region.partners
+        if one.receives and one.receives.channel == "webhook"
+    ]
+    files: dict[str, Any] = {
+        "partners.yaml": {"partners": partners},
+        "deadlines.yaml": {"retry": list(RETRY), "probe_every": "2s", "alarm_retry": ["0s", "1s"]},
+        "region.yaml": {
+            "alarms": [
+                {"owner": owner, "mail": [], "webhooks": [recipients.url(ALARMS)]}
+                for owner in sorted({route.owner for route in region.alarms})
+            ]
+        },
+    }
+    for name, content in files.items():
+        (folder / name).write_text(yaml.safe_dump(content), encoding="utf-8")

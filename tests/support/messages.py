@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Makes referrals of invented households: as many as a test wants, each with its own reference, order and numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import islice
+from typing import Any, Final
+
+from stdnum.nl import bsn
+
+JSON: Final = "application/json"
+FHIR: Final = "application/fhir+json"
+TEST_BSNS: Final = range(999_990_007, 999_999_991)  # the range that is given to nobody
+
+PLACES: Final = {  # code → (place, postcode)
+    "0503": ("Delft", "2611 AB"),  # its local team reads a mailbox
+    "0518": ("Den Haag", "2526 DA"),
+    "0603": ("Rijswijk", "2281 AB"),
+    "0637": ("Zoetermeer", "2711 AB"),
+    "1783": ("Naaldwijk", "2671 AB"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Bytes that a source hands in; `reference` is what the source calls them, for people who read a failure."""
+
+    source: str
+    reference: str
+    media_type: str
+    body: bytes
+
+
+def referral(n: int, municipality: str = "0518") -> Message:
+    """The n-th household's referral from the pool; another `n` has nothing in common with it."""
+    document: dict[str, Any] = json.loads(files("schakel.demo").joinpath("messages/thv-den-haag.json").read_bytes())
+    place, postcode = PLACES[municipality]
+    home = {"straat": f"Proefstraat {n}", "huisnummer": str(n + 1), "postcode": postcode, "woonplaats": place}
+    document |= {"kenmerk": f"FAULT-{n:04d}", "zaakkenmerk": f"FAULT-CASE-{n:04d}"}
+    document["huisverbod"] |= {"nummer": f"FAULT-ORDER-{n:04d}"}
+    document["huisverbod"]["adres"] = {"soort": "woonadres", **home, "gemeentecode": municipality}
+    for person, number in zip(document["betrokkenen"], numbers(n), strict=False):
+        person["namen"] = {"geslachtsnaam": f"Verzonnen-{n}", "voornamen": person["id"]}
+        if "bsn" in person:
+            person["bsn"] = number
+        if "adressen" in person:
+            person["adressen"] = [{"soort": "woonadres", **home}]
+    return Message("thv-pool", document["kenmerk"], JSON, json.dumps(document, ensure_ascii=False).encode())
+
+
+def parked_referral() -> Message:
+    """From the crisis team for Den Haag: waits for a person's decision."""
+    body = files("mappings").joinpath("cit_fhir/examples/den-haag.json").read_bytes()
+    return Message("cit", "cit den-haag", FHIR, body)
+
+
+def numbers(n: int, each: int = 4) -> list[str]:
+    """Citizen service numbers of the n-th household, from the test range."""
+    valid: Iterator[str] = (str(number) for number in TEST_BSNS if bsn.is_valid(str(number)))
+    return list(islice(valid, n * each, (n + 1) * each))
