@@ -11,7 +11,7 @@ import pytest
 from api.server import MAX_HEADERS, MAX_RAW_HEADER
 from tests.integration.small_hub import SmallHub, serving
 
-SECONDS = 0.4
+SECONDS = 1.0
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ async def hub() -> AsyncIterator[SmallHub]:
 
 async def test_headers_that_never_end_are_closed_in_time(hub: SmallHub) -> None:
     async def drip(writer: asyncio.StreamWriter) -> None:
-        for _ in range(200):
+        for _ in range(1000):
             if writer.transport.is_closing():
                 return
             writer.write(b"x-drip: y\r\n")
@@ -31,7 +31,7 @@ async def test_headers_that_never_end_are_closed_in_time(hub: SmallHub) -> None:
     began = asyncio.get_running_loop().time()
     answer = await hub.raw(b"GET /livez HTTP/1.1\r\nhost: x\r\n", more=drip)
     assert answer == b""
-    assert asyncio.get_running_loop().time() - began < 3.5
+    assert asyncio.get_running_loop().time() - began < SECONDS * 8
 
 
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET /livez HTTP/1.1\r\nhost: x\r\n"])
@@ -44,7 +44,7 @@ async def test_who_connects_and_waits_is_closed(hub: SmallHub, sent: bytes) -> N
 async def test_the_second_request_on_a_connection_has_its_own_time(hub: SmallHub) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
     for _ in range(3):  # longer in all than the time for one header
-        await asyncio.sleep(SECONDS * 0.6)
+        await asyncio.sleep(SECONDS * 0.5)
         writer.write(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
         await reader.readuntil(b"\r\n\r\n")
@@ -56,7 +56,7 @@ async def test_the_second_request_on_a_connection_has_its_own_time(hub: SmallHub
 
 async def test_a_slow_header_does_not_close_a_body_that_is_on_time(hub: SmallHub) -> None:
     async def later(writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(SECONDS * 0.7)
+        await asyncio.sleep(SECONDS * 0.5)
         writer.write(b"host: x\r\nconnection: close\r\n\r\n")
 
     assert (await hub.raw(b"GET /livez HTTP/1.1\r\n", more=later)).startswith(b"HTTP/1.1 200")
