@@ -137,7 +137,9 @@ def _identity(item: Any) -> tuple[Any, ...] | None:
     """What makes an object in a list the same one in an overlay; None: it has no identity."""
     if not isinstance(item, dict):
         return None
-    for key in ("id", "code", "owner"):
+    if "code" in item:  # a dated codebook can hold a code once per period
+        return ("code", item["code"], item.get("valid_from"))
+    for key in ("id", "owner"):
         if key in item:
             return (key, item[key])
     if "role" in item and ("fields" in item or "within" in item or "partner" not in item):
