@@ -168,8 +168,8 @@ class Decider:
 
     # -- deciding
 
-    def decide(self, arrival: Arrival, facts: Facts, reading: Reading, *, late: bool = False) -> Decision:
-        """`late`: the message was held and goes out after younger ones."""
+    def decide(self, arrival: Arrival, facts: Facts, reading: Reading, *, held: bool = False) -> Decision:
+        """`held`: the message waited for a person; where its case went on meanwhile it goes out marked late."""
         referral = reading.referral
         if referral is None:
             return self._unmapped(arrival, reading)
@@ -200,7 +200,7 @@ class Decider:
             programme=referral.programme,
             urgency=referral.urgency,
             now=arrival.received_at,
-            late=late,
+            late=held and bool(home.team),
         )
         return Decision(
             case_id=home.id,

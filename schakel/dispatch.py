@@ -16,14 +16,24 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from schakel.batching import Batcher
-from schakel.errors import LeaseLost, NotFound, PoisonDelivery, RecipientGone, SchakelError, Tampered, TemporaryFailure
+from schakel.errors import (
+    Finding,
+    LeaseLost,
+    NotFound,
+    PoisonDelivery,
+    RecipientGone,
+    SchakelError,
+    Tampered,
+    TemporaryFailure,
+    Unacceptable,
+)
 from schakel.failpoints import Failpoint, hit
 from schakel.log import Log
+from schakel.outcomes import Outcomes
 from schakel.ports import AdminStore, Broker, Channel, Clock, DeliveryStore, LedgerStore, Parcel, SigningSecret, Vault
-from schakel.records import AuditEntry, Claimed, DeliveryOutcome, NewAlarm, NewDelivery, Rendered, SealPlace
+from schakel.records import AuditEntry, Claimed, DeliveryOutcome, NewDelivery, Rendered, SealPlace
 from schakel.region import Partner, Region
 from schakel.rendering import Renderer, View
-from schakel.retry import breaker_open_until, next_attempt
 
 SWEEP: Final = 2.0  # seconds between two looks at the store for what no bell told of
 RENEW: Final = 5.0  # seconds; a lease lasts 15
@@ -33,8 +43,8 @@ SENDING: Final = 200  # sends at the same time, over all recipients
 SENDING_TO_ONE: Final = 8  # sends at the same time to one recipient
 SEND_LIMIT: Final = 60.0  # seconds; a channel has its own, shorter limit
 OUTCOMES: Final = 200  # in one transaction
+WAIT_A_MOMENT: Final = 1  # seconds; Retry-After of a mailbox read that meets a worker
 SECRETS_FRESH: Final = timedelta(seconds=30)
-COORDINATOR: Final = "coordinator"
 REASON_SUPERSEDED: Final = "disclosure-became-stricter"
 
 
@@ -73,13 +83,14 @@ class Dispatch:
         self._vault = vault
         self._clock = clock
         self._new_id = new_id
-        self._jitter = jitter
+        self._outcomes = Outcomes(region=region, jitter=jitter)
         self._log = log
-        self._leases: dict[str, tuple[str, asyncio.Task[None]]] = {}  # delivery id → token, the task that works on it
+        self._leases: dict[str, tuple[Claimed, asyncio.Task[None]]] = {}  # by token: one delivery can be claimed anew
+        self._sending: set[str] = set()  # tokens of those that have their place
+        self._stopping = False
         self._renewing: asyncio.Task[None] | None = None
         self._overall = asyncio.Semaphore(SENDING)
         self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(SENDING_TO_ONE))
-        self._failures: defaultdict[str, int] = defaultdict(int)
         self._secrets: dict[str, tuple[datetime, tuple[SigningSecret, ...]]] = {}
         self._keeping: Batcher[tuple[Claimed, Rendered], LeaseLost | None] = Batcher(self._keep_many, most=OUTCOMES)
         self._finishing: Batcher[DeliveryOutcome, bool] = Batcher(self._finish_many, most=OUTCOMES)
@@ -90,6 +101,7 @@ class Dispatch:
         """Works until `stop`, then lets what is under way end."""
         loop = asyncio.get_running_loop()
         next_sweep = loop.time()
+        self._stopping = False
         while not stop.is_set():
             bells = await self._listen(stop, max(0.0, next_sweep - loop.time()))
             try:
@@ -103,6 +115,10 @@ class Dispatch:
                 next_sweep = loop.time() + SWEEP
             if len(self._leases) >= HELD:
                 await asyncio.wait([task for _, task in self._leases.values()], return_when=asyncio.FIRST_COMPLETED)
+        self._stopping = True
+        for token, (_, task) in self._leases.items():
+            if token not in self._sending:
+                task.cancel()  # not begun: goes back, due at once
         await self.drain()
 
     async def run_once(self) -> int:
@@ -149,8 +165,7 @@ class Dispatch:
         claimed = await self._store.claim(now=self._clock.now(), limit=limit, only=only)
         hit(Failpoint.DISPATCH_AFTER_CLAIM)
         for one in claimed:
-            task = asyncio.create_task(self._deliver(one))
-            self._leases[one.id] = (one.token, task)
+            self._leases[one.token] = (one, asyncio.create_task(self._deliver(one)))
         if claimed and (self._renewing is None or self._renewing.done()):
             self._renewing = asyncio.create_task(self._renew())
         return len(claimed)
@@ -159,21 +174,22 @@ class Dispatch:
         """Keeps the leases of what is under way; a lease that is lost ends its work."""
         while self._leases:
             await asyncio.sleep(RENEW)
-            held = [(delivery, token) for delivery, (token, _) in self._leases.items()]
+            held = [(claimed.id, token) for token, (claimed, _) in self._leases.items()]
             try:
                 kept = await self._store.renew(held, now=self._clock.now())
             except SchakelError as error:
                 self._log.error("dispatch.renew-failed", exc_info=error)
                 continue
-            for (delivery, _), still in zip(held, kept, strict=True):
-                if not still and delivery in self._leases:
-                    self._leases[delivery][1].cancel()
+            for (_, token), still in zip(held, kept, strict=True):
+                if not still and token in self._leases:
+                    self._leases[token][1].cancel()
 
     # -- one delivery
 
     async def _deliver(self, claimed: Claimed) -> None:
         try:
             async with self._places[claimed.recipient], self._overall:
+                self._sending.add(claimed.token)
                 outcome = await self._attempt(claimed)
             hit(Failpoint.DISPATCH_AFTER_SEND)
             held = await self._finishing.put(outcome)
@@ -189,11 +205,14 @@ class Dispatch:
         except LeaseLost:
             self._log.info("delivery.lease-lost", delivery=claimed.id)
         except asyncio.CancelledError:
+            if self._stopping and claimed.token not in self._sending:
+                await self._finishing.put(self._outcomes.let_go(claimed, now=self._clock.now()))
             self._log.info("delivery.let-go", delivery=claimed.id)
         except Exception as error:  # the store is away or we are wrong: the lease runs out and the row is claimed again
             self._log.error("delivery.interrupted", delivery=claimed.id, exc_info=error)
         finally:
-            self._leases.pop(claimed.id, None)
+            self._sending.discard(claimed.token)
+            self._leases.pop(claimed.token, None)
 
     async def _attempt(self, claimed: Claimed) -> DeliveryOutcome:
         """Raises LeaseLost, and whatever the store raises."""
@@ -208,15 +227,14 @@ class Dispatch:
             async with asyncio.timeout(SEND_LIMIT):
                 how = await channel.send(parcel, now=self._clock.now())
         except TimeoutError:
-            return self._failed(claimed, TemporaryFailure("timeout"))
+            return self._outcomes.failed(claimed, TemporaryFailure("timeout"), now=self._clock.now())
         except TemporaryFailure as failure:
-            return self._failed(claimed, failure)
+            return self._outcomes.failed(claimed, failure, now=self._clock.now())
         except RecipientGone:
-            return self._gone(claimed)
+            return self._outcomes.gone(claimed, now=self._clock.now())
         except (PoisonDelivery, Tampered) as poison:
-            return self._poisoned(claimed, poison)
-        self._failures.pop(claimed.recipient, None)
-        return DeliveryOutcome(id=claimed.id, token=claimed.token, event="notify" if how == "notified" else "deliver")
+            return self._outcomes.poisoned(claimed, poison)
+        return self._outcomes.reached(claimed, how)
 
     async def _content(self, claimed: Claimed) -> tuple[View, bool]:
         """The bytes to send, kept before anyone sends them; True: the kept ones show more than may be shown now."""
@@ -274,51 +292,6 @@ class Dispatch:
 
     # -- how it ended
 
-    def _failed(self, claimed: Claimed, failure: TemporaryFailure) -> DeliveryOutcome:
-        now = self._clock.now()
-        self._failures[claimed.recipient] += 1
-        plan = next_attempt(
-            claimed.attempts + 1,
-            schedule=self._region.deadlines.retry,
-            probe_every=self._region.deadlines.probe_every,
-            now=now,
-            retry_after=failure.retry_after,
-            jitter=self._jitter(),
-        )
-        return DeliveryOutcome(
-            id=claimed.id,
-            token=claimed.token,
-            event="fail",
-            reason=failure.reason,
-            next_at=plan.at,
-            alarm=self._alarm(claimed, "delivery-failing", _FAILING) if plan.exhausted else None,
-            breaker_open_until=breaker_open_until(self._failures[claimed.recipient], now=now),
-        )
-
-    def _gone(self, claimed: Claimed) -> DeliveryOutcome:
-        """410: one alarm per recipient, and a slow probe until the endpoint is back or an operator ends it."""
-        now = self._clock.now()
-        self._failures[claimed.recipient] += 1
-        return DeliveryOutcome(
-            id=claimed.id,
-            token=claimed.token,
-            event="fail",
-            reason="recipient-gone",
-            next_at=now + self._region.deadlines.probe_every,
-            alarm=self._alarm(claimed, "recipient-gone", _GONE, subject=claimed.recipient),
-            breaker_open_until=breaker_open_until(self._failures[claimed.recipient], now=now, gone=True),
-        )
-
-    def _poisoned(self, claimed: Claimed, poison: PoisonDelivery | Tampered) -> DeliveryOutcome:
-        reason = poison.reason if isinstance(poison, PoisonDelivery) else "tampered"
-        return DeliveryOutcome(
-            id=claimed.id,
-            token=claimed.token,
-            event="park",
-            reason=reason,
-            alarm=self._alarm(claimed, "poison-delivery", _POISON),
-        )
-
     async def _superseded(self, claimed: Claimed) -> DeliveryOutcome:
         return DeliveryOutcome(
             id=claimed.id,
@@ -348,18 +321,6 @@ class Dispatch:
         asked = [row.id for row in record.requests if row.partner == claimed.recipient] if record else []
         return next((one for one in asked if self._vault.reference("request", one) == claimed.request_reference), None)
 
-    def _alarm(self, claimed: Claimed, cause: str, text: tuple[str, str], *, subject: str | None = None) -> NewAlarm:
-        partner = self._region.partner(claimed.recipient)
-        name = partner.name if partner else claimed.recipient
-        nl, en = text
-        return NewAlarm(
-            cause=cause,
-            subject=subject or claimed.id,
-            owner=COORDINATOR,
-            nl=nl.format(name=name, number=claimed.number),
-            en=en.format(name=name, number=claimed.number),
-        )
-
     async def _finish_many(self, outcomes: Sequence[DeliveryOutcome]) -> list[bool]:
         return await self._store.finish(outcomes, now=self._clock.now())
 
@@ -379,16 +340,15 @@ class Dispatch:
         """Content, media type and SHA-256 of what waits under `number`; reading it is receiving it, and is audited.
 
         Raises NotFound: not this partner's, a tombstone, or (410) erased after its term."""
-        item = await self._store.mailbox_item(partner.id, number)
-        if item is None:
-            raise NotFound()
-        if item.rendered is not None and item.rendered.sealed is None:
-            raise NotFound(status=410)
+        item = await self._mailbox_item(partner, number)
         try:
             view, stricter = await self._content(item)
+        except LeaseLost:  # a worker has it in hand: it renders first
+            self._log.info("mailbox.in-hand", delivery=item.id)
+            raise Unacceptable(_finding(), retry_after=WAIT_A_MOMENT) from None
         except (PoisonDelivery, Tampered) as poison:
             self._log.error("mailbox.cannot-render", delivery=item.id, exc_info=poison)
-            await self._admin.raise_alarms([self._alarm(item, "poison-delivery", _POISON)], now=self._clock.now())
+            await self._admin.raise_alarms([self._outcomes.cannot_be_made(item)], now=self._clock.now())
             raise NotFound() from None
         now = self._clock.now()
         if stricter:
@@ -398,18 +358,19 @@ class Dispatch:
         await self._admin.audit([AuditEntry(at=now, actor=partner.id, action="fetch-content", object=item.id)])
         return view.content, view.media_type, view.digest
 
+    async def _mailbox_item(self, partner: Partner, number: int) -> Claimed:
+        item = await self._store.mailbox_item(partner.id, number)
+        if item is None:
+            raise NotFound()
+        if item.rendered is not None and item.rendered.sealed is None:
+            raise NotFound(status=410)
+        return item
 
-_FAILING: Final = (
-    "Bericht {number} komt niet aan bij {name}: alle geplande pogingen zijn mislukt. Bel de organisatie; wij blijven "
-    "het langzaam proberen.",
-    "Message {number} does not reach {name}: every planned attempt failed. Call the organisation; we keep trying "
-    "slowly.",
-)
-_GONE: Final = (
-    "Het adres van {name} bestaat niet meer (410). Bel de organisatie; berichten wachten.",
-    "The address of {name} is gone (410). Call the organisation; messages wait.",
-)
-_POISON: Final = (
-    "Bericht {number} voor {name} kan niet worden gemaakt of verzonden en staat apart. Een beheerder moet kijken.",
-    "Message {number} for {name} cannot be made or sent and is set aside. An operator must look.",
-)
+
+def _finding() -> Finding:
+    return Finding(
+        place="mailbox",
+        rule="mailbox:being-made",
+        nl="Dit bericht wordt op dit moment gemaakt; vraag het zo weer op.",
+        en="This message is being made at this moment; ask again shortly.",
+    )

@@ -219,6 +219,8 @@ class Intake:
 
         def decide(facts: ParkedFacts) -> Decision:
             arrival = facts.arrival
+            if not arrival.raw.data:
+                raise Refusal(_finding("parked", "retry:erased", _ERASED_NL, _ERASED_EN), status=410)
             body = self._vault.open(
                 arrival.raw.wrapped_key,
                 arrival.raw.data,
@@ -228,7 +230,7 @@ class Intake:
             envelope = self._formats[arrival.format].read(body)
             reading = self._read(arrival.source, envelope, arrival.received_at)
             again = replace(arrival, keys=self._decider.keys(reading), programme=self._decider.programme(reading))
-            return self._decider.decide(again, facts.facts, reading, late=_overtaken(facts))
+            return self._decider.decide(again, facts.facts, reading, held=True)
 
         return await self._settle(parked_id, "retry", decide, by=by, reason=reason, now=now)
 
@@ -266,11 +268,6 @@ def _check_sender(partner: Partner, envelope: Envelope) -> None:
         raise Forbidden(_finding("sender", "sender:oin-of-partner", _SENDER_NL, _SENDER_EN))
 
 
-def _overtaken(facts: ParkedFacts) -> bool:
-    """Younger messages of its case went out while this one was held."""
-    return any(match.recipients for match in facts.facts.matches)
-
-
 def _raw_at(message_id: str) -> SealPlace:
     return SealPlace("raw_referral", message_id, "sealed")
 
@@ -287,3 +284,5 @@ _SENDER_NL: Final = "De afzender in het bericht hoort niet bij deze partner."
 _SENDER_EN: Final = "The sender in the message does not belong to this partner."
 _UNKNOWN_NL: Final = "Deze partner is er in deze regio niet."
 _UNKNOWN_EN: Final = "There is no such partner in this region."
+_ERASED_NL: Final = "De oorspronkelijke bytes zijn na hun termijn gewist; vraag de bron opnieuw te sturen."
+_ERASED_EN: Final = "The original bytes were erased after their term; ask the source to send again."
