@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 Read = Any  # what is read of a value: True for the whole, or {field: Read}; of a list, of each item alike
 Path = tuple[str, ...]
 
-_NAME: Final = re.compile(r"^[A-Za-z_@$#][A-Za-z_:.@#-]{0,60}[0-9]{0,2}$", re.ASCII)
+UNKNOWN: Final = "?"  # an undeclared field: its name is the sender's own text, and can be somebody's
 
 
 @dataclass(slots=True, eq=False)
@@ -24,6 +24,7 @@ class Shape:
     is_object: bool = False
     closed: bool = False  # additionalProperties: false
     anything: bool = False
+    made_by_format: re.Pattern[str] | None = None  # names that are no sender's text (`patternProperties`)
 
     def child(self, name: str) -> Shape | None:
         """The place of field `name`; a list passes the question on to its items. None: the schema has no such field."""
@@ -88,15 +89,15 @@ def shape_of(schema: Mapping[str, Any]) -> Shape:
         if "properties" in part or "object" in kinds:
             shape.is_object = True
             shape.closed = shape.closed or part.get("additionalProperties") is False
+            for pattern in part.get("patternProperties", ()):
+                shape.made_by_format = re.compile(pattern)
             for name, child in part.get("properties", {}).items():
                 shape.fields[name] = place(child) if name not in shape.fields else both(shape.fields[name], child)
         if "items" in part or "array" in kinds:
             shape.items = place(part.get("items", True)) if shape.items is None else both(shape.items, part["items"])
 
     def both(shape: Shape, part: Any) -> Shape:
-        merged = Shape(
-            dict(shape.fields), shape.items, set(shape.scalars), shape.is_object, shape.closed, shape.anything
-        )
+        merged = replace(shape, fields=dict(shape.fields), scalars=set(shape.scalars))
         fill(merged, part)
         return merged
 
@@ -210,7 +211,7 @@ class Survey:
         for name, each in value.items():
             sub = True if covered is True else covered.get(name, {})
             child = shape.fields.get(name)
-            said = name if child is not None else shown(name)
+            said = name if child is not None or _made_by_format(name, shape) else UNKNOWN
             here = f"{path}.{said}" if path else said
             if child is not None:
                 self.look(each, child, sub, here)
@@ -222,9 +223,8 @@ class Survey:
                 self.look(each, ANYTHING, sub, here)
 
 
-def shown(name: str) -> str:
-    """The name of an undeclared field, when it looks like one; a name can be data (`{"999990019": …}`)."""
-    return name if _NAME.match(name) else "?"
+def _made_by_format(name: str, shape: Shape) -> bool:
+    return shape.made_by_format is not None and shape.made_by_format.fullmatch(name) is not None
 
 
 def _fits(value: Any, scalars: set[str]) -> bool:

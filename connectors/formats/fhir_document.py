@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from connectors.formats.fhir_bundle import Index, Resource, codes_of
-from connectors.formats.fhir_elements import Node, Plain, Reading, address, compact, label, token_of, tokens
+from connectors.formats.fhir_elements import Node, Plain, Reading, address, compact, label, spoken, token_of, tokens
 from connectors.formats.fhir_organisations import Helpers, reporter
 from connectors.formats.fhir_persons import (
     ROLE,
@@ -322,14 +322,15 @@ class _Conversion:
         placed = {id(resource) for resource in self.placed}
         for resource in self.index.resources:
             if not usable(resource) and resource is not self.request:
-                paths[f"{resource.type}:not-in-use"] = None
+                paths[f"{spoken(resource.type)}:not-in-use"] = None
             elif id(resource) not in placed:
-                paths[resource.type] = None
+                paths[spoken(resource.type)] = None
             else:
                 narrative: Any = resource.body.get("text")
+                kind = spoken(resource.type)
                 if isinstance(narrative, Mapping) and narrative.get("status") == "additional":
-                    paths[f"{resource.type}.text"] = None
-                paths.update(dict.fromkeys(self.reading.unread(resource.body, resource.type)))
+                    paths[f"{kind}.text"] = None
+                paths.update(dict.fromkeys(self.reading.unread(resource.body, kind)))
         return list(paths)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Any, Final
 
 Node = Mapping[str, Any]
@@ -24,8 +26,11 @@ SECRET_ADDRESS: Final = "urn:schakel:secret-address"  # noqa: S105 (a label on a
 
 _ASIDE: Final = frozenset({"resourceType", "id", "fhir_comments"})  # say nothing about the household
 _AT_ROOT: Final = frozenset({"meta", "language", "contained", "text"})  # judged elsewhere, or the same in prose
-_NAME: Final = re.compile(r"^_?[A-Za-z]{1,40}$")
-_URL: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*:[A-Za-z0-9./_\-:]{1,150}$|^[A-Za-z][A-Za-z\-]{0,40}$")
+# Whose extensions are named in the silent-loss report; any other URL is its sender's own text.
+_KNOWN_URL: Final = re.compile(
+    r"^(?:https?://(?:hl7\.org|nictiz\.nl|fhir\.nl|terminology\.hl7\.org)/[A-Za-z0-9./_\-]{1,120}|urn:schakel:[a-z-]{1,40})$"
+)
+UNKNOWN: Final = "?"
 _PREFIXES: Final = re.compile(
     r"^((?:van|von|uit|op|in|aan|bij|onder|over|voor) (?:der|den|de|het|'t|’t|ter|ten|dem|den)|"
     r"van|von|de la|de l'|de|den|der|du|ter|ten|te|'t|’t|'s|el|al|di|da|dos|la|le) (?=\S)(.+)$",
@@ -120,7 +125,7 @@ class Reading:
         for name, value in node.items():
             if name in _ASIDE or (root and name in _AT_ROOT) or (id(node), name) in self._settled:
                 continue
-            place = f"{path}.{name if _NAME.match(name) else '@'}"
+            place = f"{path}.{spoken(name)}"
             if name in ("extension", "modifierExtension"):
                 for item in _list(value):
                     if id(item) not in self._extensions:
@@ -135,14 +140,25 @@ class Reading:
                         yield from self.unread(item, place, root=False)
 
 
+def spoken(name: str) -> str:
+    """A name that FHIR R4 has (`_name` too); any other is the sender's own text, and can be somebody's."""
+    return name if name.removeprefix("_") in _r4_names() else UNKNOWN
+
+
+@cache
+def _r4_names() -> frozenset[str]:
+    lines = files("connectors").joinpath("formats", "fhir_r4_names.txt").read_text("utf-8").splitlines()
+    return frozenset(name for line in lines if not line.startswith("#") for name in line.split())
+
+
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
 def _url(extension: Any) -> str:
-    """The last part of the extension's URL, when it looks like one; digits could be somebody's number."""
+    """The last part of the extension's URL, when a standard (or we) gave it."""
     url = extension.get("url") if isinstance(extension, Mapping) else None
-    return url.rpartition("/")[2] if isinstance(url, str) and _URL.match(url) else "@"
+    return re.split("[/:]", url)[-1] if isinstance(url, str) and _KNOWN_URL.match(url) else UNKNOWN
 
 
 def _cut(path: str) -> str:

@@ -29,6 +29,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from connectors.formats.fhir_bundle import Index, Resource, codes_of, type_of
+from connectors.formats.fhir_elements import spoken
 from connectors.formats.fhir_persons import bsn_findings
 from schakel.errors import Finding, Malformed, UnsupportedFormat
 
@@ -191,7 +192,7 @@ def _modifiers(value: Any, place: str) -> Iterator[str]:
             if name == "modifierExtension":
                 yield f"{place}.modifierExtension"
             elif isinstance(each, Mapping | list):
-                yield from _modifiers(each, f"{place}.{name if name.isalpha() and len(name) <= 40 else '?'}")
+                yield from _modifiers(each, f"{place}.{spoken(name)}")
     elif isinstance(value, list):
         for position, each in enumerate(value):
             yield from _modifiers(each, f"{place}[{position}]")

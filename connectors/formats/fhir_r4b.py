@@ -7,7 +7,6 @@ but left to the silent-loss report: extra elements, and resource types it has no
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
@@ -15,6 +14,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from connectors.formats.fhir_bundle import type_of
+from connectors.formats.fhir_elements import spoken
 from schakel.errors import Finding
 
 MAX_FINDINGS: Final = 20
@@ -71,7 +71,7 @@ def _place(location: Sequence[str | int]) -> str:
         if isinstance(part, int):
             path += f"[{part}]"
         elif part not in ("root", "__root__"):
-            path += f".{part}" if re.fullmatch(r"_?[A-Za-z]{1,40}", part) else ".?"
+            path += f".{spoken(part)}"
     return path
 
 

@@ -17,7 +17,7 @@ from jsonschema.exceptions import ValidationError
 import mappings
 from connectors.formats.json_reply import accepted_json
 from connectors.formats.strict_json import read_json
-from mappings.shape import shown
+from mappings.shape import UNKNOWN
 from mappings.strict_yaml import dotted, near
 from schakel.errors import Finding, Malformed, Refusal, UnsupportedFormat
 from schakel.ports import Envelope, Receipt, Reply
@@ -95,7 +95,7 @@ def _findings(error: ValidationError) -> list[Finding]:
     names: list[str] = [""]
     if rule == "additionalProperties":
         known = list(schema["properties"])
-        names = [f"{shown(name)}{near(name, known)}" for name in _instance(error) if name not in known]
+        names = [f"{UNKNOWN}{near(name, known)}" for name in _instance(error) if name not in known]
     elif rule == "required":
         names = [name for name in schema["required"] if name not in _instance(error)]
     return [_finding(f"{place}.{name}".strip(".") or "(document)", f"schema: {rule}", nl, en) for name in names]
