@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("api", "broker", "connectors", "mappings", "regions", "schakel")
-HEAVY = ("fastapi", "starlette", "uvicorn", "pika", "fhir", "httpx2", "lxml", "aiosmtplib", "rich")
+HEAVY = ("fastapi", "starlette", "uvicorn", "pika", "fhir", "httpx2", "lxml", "aiosmtplib")
 HEART = (
     "schakel.clock",
     "schakel.disclosure",
@@ -77,7 +77,7 @@ def test_importing_the_heart_loads_no_web_framework_broker_client_or_fhir_librar
 
 def test_the_help_of_the_command_line_waits_for_nothing_heavy() -> None:
     loaded = _loads("import schakel.cli.app")
-    heavy = (*HEAVY, "pydantic", "apsw", "cryptography", "jlens")
+    heavy = (*HEAVY, "rich", "pydantic", "apsw", "cryptography", "jlens")
     assert [name for name in heavy if name in loaded] == []
 
 
