@@ -23,7 +23,7 @@ from schakel.store.terms import REFERENCE_CONFLICT, Terms
 
 # A message that we know by its source and reference, and how it first stood.
 KNOWN: Final = """
-SELECT m.id, m.digest, m.warnings, e.to_state AS first_state
+SELECT m.id, m.digest, m.first_warnings, e.to_state AS first_state
 FROM message m
 JOIN state_event e ON e.machine = 'message' AND e.object_id = m.id AND e.ordinal = 1
 WHERE m.source = :source AND m.message_reference = :reference"""
@@ -41,9 +41,9 @@ INSERT INTO raw_referral (id, wrapped_key, sealed, format, media_type, received_
 VALUES (:id, :wrapped_key, :sealed, :format, :media_type, :received_at, :erase_at)"""
 ADD_MESSAGE: Final = """
 INSERT INTO message (id, source, message_reference, source_case_reference, digest, format, media_type, programme, kind,
-    case_id, state, state_ordinal, content, versions, warnings, received_at)
+    case_id, state, state_ordinal, content, versions, warnings, first_warnings, received_at)
 VALUES (:id, :source, :message_reference, :source_case_reference, :digest, :format, :media_type, :programme, :kind,
-    :case_id, :state, 1, :content, :versions, :warnings, :received_at)"""
+    :case_id, :state, 1, :content, :versions, :warnings, :warnings, :received_at)"""
 ADD_MESSAGE_KEY: Final = """
 INSERT INTO message_key (message_id, kind, digest) VALUES (:message_id, :kind, :digest) ON CONFLICT DO NOTHING"""
 
@@ -133,7 +133,7 @@ def _first_answer(db: Db, known: Row) -> Accepted:
         state=known["first_state"],
         duplicate=True,
         routing=routing_of(db, known["id"], 1),
-        warnings=findings(known["warnings"]),
+        warnings=findings(known["first_warnings"]),
         parked_cause=db.value(FIRST_CAUSE, message_id=known["id"])
         if known["first_state"] == MessageState.PARKED
         else None,

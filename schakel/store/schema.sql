@@ -99,6 +99,7 @@ CREATE TABLE message (
     content               BLOB,
     versions              TEXT NOT NULL,
     warnings              TEXT NOT NULL,
+    first_warnings        TEXT NOT NULL,     -- as they were said when it came
     received_at           TEXT NOT NULL CHECK (length(received_at) = 27),
     erase_at              TEXT,              -- as long as the case; set when it closes
     erased_at             TEXT,
@@ -437,6 +438,7 @@ BEGIN SELECT RAISE(ABORT, 'a state follows the last event'); END;
 -- One row that is written to find out whether writing works again after it did not.
 CREATE TABLE write_probe (
     id     INTEGER PRIMARY KEY CHECK (id = 1),
-    writes INTEGER NOT NULL
+    writes INTEGER NOT NULL,
+    filler BLOB                              -- a full disk may still take a few bytes
 ) STRICT;
 INSERT INTO write_probe (id, writes) VALUES (1, 0);

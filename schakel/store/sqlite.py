@@ -49,7 +49,8 @@ _ANSWER: Final = (Failpoint.STORE_ANSWER_BEFORE_COMMIT, Failpoint.STORE_ANSWER_A
 _SETTLE: Final = (Failpoint.STORE_SETTLE_BEFORE_COMMIT, Failpoint.STORE_SETTLE_AFTER_COMMIT)
 _LINK: Final = (Failpoint.STORE_LINK_BEFORE_COMMIT, Failpoint.STORE_LINK_AFTER_COMMIT)
 
-_PROBE: Final = "UPDATE write_probe SET writes = writes + 1"
+# As much as a batch of referrals.
+_PROBE: Final = "UPDATE write_probe SET writes = writes + 1, filler = randomblob(262144)"
 
 
 def open_sqlite(

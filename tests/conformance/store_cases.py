@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from schakel.audit import GENESIS
 from schakel.errors import Finding
+from schakel.ports import Store
 from schakel.records import (
+    Accepted,
     AnswerArrival,
     AnswerDecision,
     Arrival,
@@ -260,3 +262,37 @@ class TestSigner:
 
 
 Decide = Callable[[Arrival, Facts], Decision]
+
+
+class Side(Protocol):
+    """A hand on the same database, beside the store."""
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """`?` stands for a value."""
+
+    def refuses(self, *statements: tuple[str, tuple[Any, ...]]) -> bool:
+        """Runs the statements in one transaction and rolls back: whether the database refused the last one.
+
+        Those before it must be taken."""
+
+
+async def accept_one(store: Store, decide: Decide, item: Arrival | None = None) -> Accepted:
+    """Accepts one arrival and gives its outcome; anything but accepted fails the test."""
+    (outcome,) = await store.accept_many([item or arrival()], decide)
+    assert isinstance(outcome, Accepted), outcome
+    return outcome
+
+
+async def claim_one(store: Store, *, now: datetime = NOW, only: Sequence[str] | None = None) -> Claimed:
+    (claimed,) = await store.claim(now=now, limit=1, only=only)
+    return claimed
+
+
+async def deliver_all(store: Store, *, now: datetime = NOW) -> list[Claimed]:
+    """Everything that is due is rendered and delivered, in the order of claiming."""
+    done: list[Claimed] = []
+    while batch := await store.claim(now=now, limit=50):
+        await store.keep_rendered([(one, rendered(one.id)) for one in batch if one.rendered is None])
+        assert all(await store.finish([delivered(one) for one in batch], now=now))
+        done += batch
+    return done
