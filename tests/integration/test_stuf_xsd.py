@@ -142,6 +142,15 @@ def test_with_the_schemas_what_they_refuse_is_refused_by_element_line_and_rule(
     assert "geheim" not in repr(caught.value.findings)
 
 
+def test_an_element_that_the_standard_does_not_have_is_not_named(schemas: dict[str, etree.XMLSchema]) -> None:
+    body = (ROOT / "mappings/stuf_melding_generiek/examples/zoetermeer.xml").read_bytes()
+    strange = body.replace(b"<JZ:soortmeldingCode>", b"<JZ:Jansen>x</JZ:Jansen><JZ:soortmeldingCode>")
+    with pytest.raises(Malformed) as caught:
+        StufJeugdzorg(schemas=SCHEMAS).read(strange)
+    assert caught.value.findings[0].place.startswith("element, line ")
+    assert "Jansen" not in repr(caught.value.findings)
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parts[-3]}/{path.stem}")
 def test_with_the_schemas_all_examples_are_read(path: Path, schemas: dict[str, etree.XMLSchema]) -> None:
     body = path.read_bytes()
