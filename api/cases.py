@@ -13,7 +13,7 @@ from api.negotiation import JSON, check_accept, content_type
 from api.problems import malformed
 from connectors.formats.strict_json import read_json
 from schakel.errors import Finding, Malformed
-from schakel.involvement import Answer
+from schakel.message import Answer
 
 
 def cases() -> APIRouter:

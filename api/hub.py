@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from schakel.involvement import Answer
 from schakel.log import Log
+from schakel.message import Answer
 from schakel.ports import Clock, Envelope, Format, Receipt, Store
 from schakel.records import AnswerOutcome
 from schakel.region import Partner, Region

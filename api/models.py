@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The shapes of what the HTTP interface answers, for the published description; answers are made by the heart.
 
-`schakel.involvement.Answer` is the one shape that comes in as plain JSON.
+`schakel.message.Answer` is the one shape that comes in as plain JSON.
 """
 
 from __future__ import annotations

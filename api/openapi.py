@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 from api.guard import API_VERSION
 from api.models import ProblemOut
 from api.problems import MEDIA_TYPE
-from schakel.involvement import Answer
+from schakel.message import Answer
 
 CONTACT: Final = "beheer@schakel.example.nl"
 _REFS: Final = "#/components/schemas/{model}"

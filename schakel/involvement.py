@@ -11,13 +11,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
-
-from pydantic import AwareDatetime, Field
+from typing import Any, Final
 
 from schakel.errors import Finding, NotFound, Refusal
 from schakel.log import Log
-from schakel.message import Code, ContactText, FreeText, Frozen
+from schakel.message import Answer
 from schakel.ports import AdminStore, LedgerStore, Vault
 from schakel.records import (
     AnswerArrival,
@@ -42,25 +40,6 @@ OTHER: Final = "other"
 REASONS: Final = frozenset({"no-capacity", "not-suitable", "wrongly-addressed", "already-involved", OTHER})
 EVENT: Final = {"received": "receive", "confirmed": "confirm", "declined": "decline"}
 SETTLED: Final = frozenset({RequestState.CONFIRMED, RequestState.DECLINED})
-
-
-class Contact(Frozen):
-    """A reachable person at the partner; seen by lead and duo only."""
-
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    phone: ContactText
-    email: ContactText | None = None
-
-
-class Answer(Frozen):
-    """What a partner says on its own request."""
-
-    reference: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
-    answer: Literal["received", "confirmed", "declined"]
-    reason_code: Code | None = None
-    reason_text: FreeText | None = None
-    contact: Contact | None = None
-    answered_at: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

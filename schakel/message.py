@@ -20,6 +20,7 @@ from stdnum.nl import bsn as bsn_number
 
 CASE_MESSAGE: Final = "case-message@1"
 REFERRAL: Final = "referral@1"
+ANSWER: Final = "answer@1"
 
 
 class Sensitivity(StrEnum):
@@ -498,3 +499,25 @@ class CaseMessage(CaseContent):
     message: MessageHeader
     case: CaseHeader
     remarks: tuple[Remark, ...] = ()
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+class Contact(Frozen):
+    """A reachable person at the partner; seen by lead and duo only."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    phone: ContactText
+    email: ContactText | None = None
+
+
+class Answer(Frozen):
+    """What a partner says on its own request (`answer@1`), in whichever format."""
+
+    reference: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
+    answer: Literal["received", "confirmed", "declined"]
+    reason_code: Code | None = None
+    reason_text: FreeText | None = None
+    contact: Contact | None = None
+    answered_at: AwareDatetime | None = None
