@@ -19,6 +19,7 @@ from schakel.errors import TemporaryFailure
 from schakel.ports import AlarmNotice, Channel, Parcel, Receipt
 from schakel.region import Partner
 from schakel.settings import Settings
+from schakel.verify import verify_sqlite
 
 START = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 EXAMPLES = Path(mappings.__file__).parent
@@ -99,9 +100,23 @@ class Stage:
             found[parcel.recipient].append(json.loads(parcel.content))
         return found
 
+    async def holes(self) -> list[tuple[str, str]]:
+        """What the accountant finds, after the clock has done its round."""
+        await self.hub.clockwork.run_once(self.clock.now())
+        check = self.hub.vault.checkpoint_signer().check
+        report = verify_sqlite(self.hub.settings.database_file, now=self.clock.now(), check=check)
+        return [(hole.rule, hole.object) for hole in report.holes]
 
-def open_stage(folder: Path) -> Stage:
-    settings = Settings(home=folder / "home", log_level="error")
+
+def open_stage(folder: Path, *, overlay: dict[str, Any] | None = None) -> Stage:
+    """`overlay`: file name → content, laid over the region."""
+    laid = None
+    if overlay is not None:
+        laid = folder / "overlay"
+        laid.mkdir(parents=True)
+        for name, content in overlay.items():
+            (laid / name).write_text(json.dumps(content), encoding="utf-8")
+    settings = Settings(home=folder / "home", region_overlay=laid, log_level="error")
     initialise(settings)
     return reopen_stage(settings, MovedClock())
 

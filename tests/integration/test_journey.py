@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from schakel.errors import Conflict, NotFound, Refusal, TemporaryFailure, UnsupportedFormat
-from schakel.involvement import Answer, Contact
+from schakel.message import Answer, Contact
 from schakel.ports import Parcel, Receipt
 from tests.integration.stage import FHIR, JSON, Stage, cit, household, open_stage, reopen_stage, thv
 
@@ -26,6 +26,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     opened = open_stage(tmp_path)
     async with opened.hub:
         yield opened
+        assert await opened.holes() == []
 
 
 def delivered(receipt: Receipt) -> set[tuple[str, str]]:
