@@ -28,13 +28,6 @@ from tests.conformance.store_cases import (
 )
 
 
-async def crash(store: Store, times: int) -> None:
-    """The worker falls silent `times` times."""
-    for turn in range(times):
-        (claimed,) = await store.claim(now=NOW + turn * 2 * LEASE, limit=9)
-        assert claimed.crashes == turn
-
-
 async def household(store: Store, messages: int = 1, **how: object) -> list[str]:
     """`messages` of one household for one recipient pair; the lead's delivery ids in order of number."""
     decide = Decider(**how)
