@@ -7,7 +7,7 @@ import pytest
 
 from broker.memory import MemoryBroker
 from broker.open import open_broker
-from broker.topology import decode, encode
+from broker.topology import bell_queue, decode, encode
 from schakel.errors import ConfigurationError
 from schakel.records import Bell
 from tests.conformance.broker_suite import BrokerSuite
@@ -41,3 +41,8 @@ def test_an_unknown_broker_is_refused_without_repeating_the_url() -> None:
         open_broker("carrier-pigeon://user:secret@host")
     assert "secret" not in str(caught.value)
     assert caught.value.findings[0].place == "SCHAKEL_BROKER_URL"
+
+
+def test_the_names_at_the_broker_tell_nothing() -> None:
+    assert bell_queue() == "schakel.bells.dispatch"  # no partner, case or municipality
+    assert bell_queue("other") != bell_queue()
