@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from schakel.batching import Batcher
 from schakel.errors import (
@@ -88,6 +88,7 @@ class Dispatch:
         self._leases: dict[str, tuple[Claimed, asyncio.Task[None]]] = {}  # by token: one delivery can be claimed anew
         self._sending: set[str] = set()  # tokens of those that have their place
         self._stopping = False
+        self._alone: asyncio.Task[None] | None = None  # the last one claimed that had crashed before: claimed alone
         self._renewing: asyncio.Task[None] | None = None
         self._overall = asyncio.Semaphore(SENDING)
         self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(SENDING_TO_ONE))
@@ -104,6 +105,8 @@ class Dispatch:
         self._stopping = False
         while not stop.is_set():
             bells = await self._listen(stop, max(0.0, next_sweep - loop.time()))
+            if self._alone is not None and self._alone.done():
+                self._alone, next_sweep = None, loop.time()  # after a crash many wait to go alone, one after the other
             try:
                 if bells:
                     await self._take(len(bells), only=bells)
@@ -148,11 +151,14 @@ class Dispatch:
         await self.drain()
 
     async def _listen(self, stop: asyncio.Event, wait: float) -> list[str]:
-        """Delivery ids that the broker rang for; () at the sweep's time or when the hub stops."""
+        """Delivery ids that the broker rang for; () at the sweep's time, when what went alone has ended, at a stop."""
         hearing = asyncio.ensure_future(self._broker.listen(CLAIMS, wait))
         stopping = asyncio.ensure_future(stop.wait())
+        waking: set[asyncio.Future[Any]] = {hearing, stopping}
+        if self._alone is not None:
+            waking.add(self._alone)
         try:
-            await asyncio.wait({hearing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waking, return_when=asyncio.FIRST_COMPLETED)
             return [bell.delivery_id for bell in hearing.result()] if hearing.done() else []
         finally:
             for task in (hearing, stopping):
@@ -165,7 +171,10 @@ class Dispatch:
         claimed = await self._store.claim(now=self._clock.now(), limit=limit, only=only)
         hit(Failpoint.DISPATCH_AFTER_CLAIM)
         for one in claimed:
-            self._leases[one.token] = (one, asyncio.create_task(self._deliver(one)))
+            task = asyncio.create_task(self._deliver(one))
+            self._leases[one.token] = (one, task)
+            if one.crashes:
+                self._alone = task
         if claimed and (self._renewing is None or self._renewing.done()):
             self._renewing = asyncio.create_task(self._renew())
         return len(claimed)
