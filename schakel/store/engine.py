@@ -78,8 +78,9 @@ class Db:
         return None if row is None else row[0]
 
     def script(self, sql: str) -> None:
-        """Several statements, without values."""
-        self._connection.execute(sql)
+        """Several statements, without values; their rows are let go (unread rows would stop what comes after)."""
+        for _ in self._connection.execute(sql):
+            pass
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
