@@ -134,7 +134,7 @@ def build(
     log = open_log(settings.log_level, sys.stderr)
     region = load_region(region_folder(settings.region), settings.region_overlay)
     vault = open_vault(settings.keys)
-    formats = register(stuf_schemas=settings.stuf_schemas)
+    formats = register(stuf_schemas=settings.stuf_schemas, validate_fhir=settings.validate_fhir)
     mappings = load_mappings(codebooks=CodebookShelf.load())
     ways = _channels(settings, region) if channels is None else channels
     tellers = _senders(settings, region, time) if senders is None else senders

@@ -8,10 +8,11 @@ from pathlib import Path
 from schakel.ports import Format
 
 
-def formats(*, stuf_schemas: Path | None = None) -> dict[str, Format]:
+def formats(*, stuf_schemas: Path | None = None, validate_fhir: bool = True) -> dict[str, Format]:
     """Every format by name, in the order in which they are asked whether they recognise a body.
 
     `stuf_schemas`: a folder with the XSDs of StUF-Jeugdzorg; then what comes in as StUF is checked with them too.
+    `validate_fhir`: inbound bundles are checked against the R4B models; our own invariants always hold.
     """
     from connectors.formats.case_json import CaseJson
     from connectors.formats.fhir_json import FhirJson
@@ -19,7 +20,7 @@ def formats(*, stuf_schemas: Path | None = None) -> dict[str, Format]:
     from connectors.formats.thv_json import ThvJson
 
     register: tuple[Format, ...] = (
-        FhirJson(),
+        FhirJson(validate=validate_fhir),
         ThvJson(),
         CaseJson(),
         StufJeugdzorg(schemas=stuf_schemas),
