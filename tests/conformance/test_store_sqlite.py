@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from schakel.ports import Store
 from schakel.store.database import SCHEMA_VERSION, create_database
 from schakel.store.register import ADAPTERS
 from schakel.store.sqlite import SqliteStore, open_sqlite
-from tests.conformance.store_cases import CAUSES, TIMES, Decider, Side, TestSigner, accept_one, arrival
+from tests.conformance.store_cases import CAUSES, NOW, TIMES, Decider, Side, TestSigner, accept_one, arrival, fresh
 from tests.conformance.store_suite import StoreSuite
 
 
@@ -165,6 +167,32 @@ async def test_a_hand_beside_the_hub_is_waited_for_and_then_503(path: Path) -> N
     finally:
         side.close()
         await store.aclose()
+
+
+async def test_two_programs_on_one_database_keep_one_order(path: Path) -> None:
+    """As when the command line works beside the hub: identical and same-household arrivals, half through each."""
+    stores = [opened(path), opened(path)]
+    side = ByHand(path)
+    try:
+        same = arrival("same")
+        items = [replace(same, message_id=fresh("message")) for _ in range(20)]
+        items += [arrival(household="one") for _ in range(20)]
+        decide = Decider()
+        outcomes = await asyncio.gather(
+            *(accept_one(stores[place % 2], decide, item) for place, item in enumerate(items))
+        )
+        assert sum(not outcome.duplicate for outcome in outcomes) == 21
+        assert side.rows("SELECT count(*) FROM case_file") == [(2,)]
+        assert side.rows("SELECT min(number), max(number), count(*) FROM delivery WHERE recipient = 'vvt'") == [
+            (1, 21, 21)
+        ]
+        claims = await asyncio.gather(*(store.claim(now=NOW, limit=50) for store in stores))
+        ids = [claimed.id for batch in claims for claimed in batch]
+        assert len(ids) == len(set(ids)) == 4
+    finally:
+        side.close()
+        for store in stores:
+            await store.aclose()
 
 
 async def test_after_closing_nothing_is_taken(path: Path) -> None:

@@ -87,7 +87,7 @@ async def _send(store: SqliteStore, acknowledged: set[str], count: int) -> None:
 async def test_after_a_failed_sync_nothing_is_promised_until_all_is_on_disk(
     disk: ForgetfulDisk, tmp_path: Path
 ) -> None:
-    """What a failed fsync left behind reads as written and is not: the store works its log into the database anew."""
+    """What a failed fsync left reads as written and is not; what is acknowledged afterwards must not rest on it."""
     path = tmp_path / "schakel.sqlite"
     create_database(path, vfs=disk.vfs_name)
     store = open_sqlite(path, causes=CAUSES, alarm_times=TIMES, signer=TestSigner(), vfs=disk.vfs_name)
