@@ -24,7 +24,7 @@ class Strict(BaseModel):
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):  # libyaml's parser: an eighth of the time of the one in Python
     """Strings stay strings: `01`, `no` and `2026-11-01` are text; only true, false and null are anything else."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

@@ -71,7 +71,7 @@ def fault(place: str, rule: str, en: str, nl: str | None = None) -> Finding:
 _TEXT: Final = "tag:yaml.org,2002:str"
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):  # libyaml's parser: an eighth of the time of the one in Python
     """Strings stay strings: `0518`, `no` and `2026-11-01` are text; only true, false and null are anything else."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - the base class keeps its table here
