@@ -123,6 +123,7 @@ def build(
     from schakel.intake import Intake
     from schakel.involvement import Involvement, InvolvementStore
     from schakel.log import open_log
+    from schakel.region_check import check_region
     from schakel.region_files import load_region
     from schakel.release import Releaser
     from schakel.rendering import Renderer
@@ -133,6 +134,8 @@ def build(
     time = clock or SystemClock()
     log = open_log(settings.log_level, sys.stderr)
     region = load_region(region_folder(settings.region), settings.region_overlay)
+    if faults := check_region(region):
+        raise ConfigurationError(*faults)
     vault = open_vault(settings.keys)
     formats = register(stuf_schemas=settings.stuf_schemas, validate_fhir=settings.validate_fhir)
     mappings = load_mappings(codebooks=CodebookShelf.load())

@@ -21,7 +21,17 @@ from schakel.disclosure import Secrecy
 from schakel.eligibility import Eligibility
 from schakel.errors import Finding, Unmappable
 from schakel.household import HouseholdDecision
-from schakel.message import CaseHeader, CaseMessage, MessageHeader, MessageKind, Municipality, Programme, Referral
+from schakel.message import (
+    Address,
+    CaseHeader,
+    CaseMessage,
+    Member,
+    MessageHeader,
+    MessageKind,
+    Municipality,
+    Programme,
+    Referral,
+)
 from schakel.municipality import Resolution
 from schakel.ports import Envelope, Vault
 from schakel.records import (
@@ -72,6 +82,13 @@ class _Household:
     chosen: HouseholdDecision
     before: Secrecy
     secrecy: Secrecy
+    blind: Callable[..., bytes]
+
+    def hides_address(self, address: Address) -> bool:
+        return self.secrecy.hides_address(address, self.blind)
+
+    def hides_person(self, member: Member) -> bool:
+        return self.secrecy.hides_person(member, self.blind)
 
     @property
     def own(self) -> bool:
@@ -265,6 +282,7 @@ class Decider:
             chosen=chosen,
             before=before,
             secrecy=before.merge(referral, self._vault.blind),
+            blind=self._vault.blind,
         )
 
     def _kind(self, referral: Referral, home: _Household) -> MessageKind:
@@ -277,13 +295,12 @@ class Decider:
         return MessageKind.REFERRAL
 
     def _where(self, referral: Referral, home: _Household, today: date) -> Resolution:
-        blind = self._vault.blind
         return municipality.resolve(
             referral,
             self._region.municipalities,
             on=today,
-            hides_address=lambda address: home.secrecy.hides_address(address, blind),
-            hides_person=lambda member: home.secrecy.hides_person(member, blind),
+            hides_address=home.hides_address,
+            hides_person=home.hides_person,
         )
 
     def _message(
@@ -340,7 +357,12 @@ class Decider:
             recipients=home.team,
             own=home.own,
             secret_move=municipality.secret_move(
-                referral, home.case.municipality if home.case else None, self._region.municipalities, on=today
+                referral,
+                home.case.municipality if home.case else None,
+                self._region.municipalities,
+                on=today,
+                hides_address=home.hides_address,
+                hides_person=home.hides_person,
             ),
         )
         return self._router.route(facts, today=today, current=current)

@@ -115,7 +115,8 @@ def secret_move(
     hides_person: Callable[[Member], bool] = _never,
 ) -> bool:
     """A secret address, or the home of a hidden person, lies in another municipality than the case's: a thing for the
-    lead alone. False when the case has no municipality yet, or when nothing can be told from it."""
+    lead alone. False when the case has no municipality yet, or when nothing can be told from it. Where somebody is
+    registered or gets his post is not where he lives: that is no move."""
     if current is None:
         return False
     index = _Index(municipalities, on)
@@ -127,7 +128,8 @@ def secret_move(
         for address in member.addresses
         if address.use in ("home", "stay")
     ]
-    for address in (*homes, *_every_address(content)):
+    lived_in = [address for address in _every_address(content) if address.use not in ("registered", "post")]
+    for address in (*homes, *lived_in):
         known = address.secret or hides_address(address) or not address_keys(address).isdisjoint(secret)
         if known or address in homes:
             located = index.locate(address, "members.addresses")
