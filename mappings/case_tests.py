@@ -16,9 +16,9 @@ from pydantic import Field, RootModel, model_validator
 from mappings.codebook import CodebookShelf
 from mappings.engine import CompiledMapping, Mapped, load_mapping, to_referral
 from mappings.mapping_file import Engine
-from mappings.strict_yaml import Strict, fault, read_yaml
 from schakel.errors import ConfigurationError, Finding, Refusal, Unmappable
 from schakel.ports import Format
+from schakel.strict_yaml import Strict, fault, read_yaml
 
 
 class Case(Strict):

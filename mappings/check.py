@@ -14,9 +14,9 @@ from mappings.lineage import item_bases, plain_path, taken
 from mappings.mapping_file import Engine, Rule
 from mappings.shape import Path as Place
 from mappings.shape import Shape, reaches, shape_of
-from mappings.strict_yaml import fault, near
 from schakel.errors import ConfigurationError, Finding
 from schakel.message import Referral
+from schakel.strict_yaml import fault, near
 
 REFERRAL: Final = "referral@1"
 

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field
 
-from mappings.strict_yaml import Strict, fault, near, read_yaml
 from schakel.errors import ConfigurationError
+from schakel.strict_yaml import Strict, fault, near, read_yaml
 
 PACKAGED: Final = Path(__file__).parent / "codebooks"
 LOCAL: Final = ZoneInfo("Europe/Amsterdam")  # a code's first and last day are days in the Netherlands

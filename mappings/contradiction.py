@@ -7,8 +7,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from mappings.strict_yaml import dotted
 from schakel.errors import Finding
+from schakel.strict_yaml import dotted
 
 # the rules of schakel/message.py, by the text with which they are raised there
 _OURS: Final = {

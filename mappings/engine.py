@@ -25,11 +25,11 @@ from mappings.lineage import coverage, flat, plain_path
 from mappings.mapping_file import Compiled, Engine, IgnoreText, Rule, compile_rules, read_mapping_file
 from mappings.shape import Path as Place
 from mappings.shape import Read, Shape, Survey, prune, shape_of, under, union
-from mappings.strict_yaml import fault
 from schakel import jsonata, jsonata_fallback
 from schakel.errors import ConfigurationError, Finding, Unmappable
 from schakel.jsonata import JsonataError
 from schakel.message import Referral
+from schakel.strict_yaml import fault
 
 LANGUAGE: Final = "schakel-mapping/1"
 HERE: Final = Path(__file__).parent

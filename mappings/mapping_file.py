@@ -15,10 +15,10 @@ from pydantic import Field
 from mappings.codebook import Codebook
 from mappings.functions import NAMES as FUNCTIONS
 from mappings.shape import Read
-from mappings.strict_yaml import Strict, fault, near, read_yaml
 from schakel.errors import ConfigurationError, Finding
 from schakel.jsonata import Expression, JsonataError
 from schakel.jsonata_fallback import FallbackExpression
+from schakel.strict_yaml import Strict, fault, near, read_yaml
 
 Engine = Literal["jlens", "jsonatapy"]
 VARIABLES: Final = frozenset({"root", "parent", "index"})

@@ -7,16 +7,15 @@ refused, and a message never repeats what the file says: an overlay can hold add
 
 from __future__ import annotations
 
-import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from pydantic import ValidationError
 
 from schakel.errors import ConfigurationError, Finding
 from schakel.region import Region
+from schakel.strict_yaml import fault, named, parse
 
 # file → the field of Region that it fills; None: its top-level keys are fields of Region themselves
 FILES: Final[Mapping[str, str | None]] = {
@@ -61,34 +60,7 @@ def load_region(folder: Path, overlay: Path | None = None) -> Region:
         ) from None
 
 
-def fault(place: str, rule: str, en: str, nl: str | None = None) -> Finding:
-    """A finding about configuration; it is for engineers, so Dutch may be the English text with a Dutch opening."""
-    return Finding(place=place, rule=rule, nl=nl or f"Configuratie klopt niet: {en}", en=en)
-
-
 # -- reading -----------------------------------------------------------------------------------------------------------
-
-_TEXT: Final = "tag:yaml.org,2002:str"
-
-
-class _Loader(yaml.CSafeLoader):  # libyaml's parser: an eighth of the time of the one in Python
-    """Strings stay strings: `0518`, `no` and `2026-11-01` are text; only true, false and null are anything else."""
-
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - the base class keeps its table here
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT:
-                raise yaml.constructor.ConstructorError(None, None, "a key must be text (quote it)", key.start_mark)
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, "the key stands here twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), ["t", "f"])
-_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$"), ["~", "n", ""])
 
 
 def _read_folder(folder: Path, *, every: bool) -> dict[str, dict[str, Any]]:
@@ -107,18 +79,8 @@ def _read_folder(folder: Path, *, every: bool) -> dict[str, dict[str, Any]]:
 
 
 def _read_file(path: Path) -> dict[str, Any]:
-    name = f"{path.parent.name}/{path.name}"
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader, stricter
-    except OSError as error:
-        raise ConfigurationError(fault(name, "file-readable", f"cannot be read ({error.strerror})")) from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(fault(name, "utf-8", "is not UTF-8")) from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigurationError(fault(f"{name}:{line}", "yaml", str(error.problem))) from None
-    except yaml.YAMLError:
-        raise ConfigurationError(fault(name, "yaml", "is not YAML")) from None
+    name = named(path)
+    _, content = parse(path)
     if not isinstance(content, dict):
         raise ConfigurationError(fault(name, "yaml", "must hold an object"))
     allowed = _TOP.get(path.name)

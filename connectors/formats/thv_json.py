@@ -18,7 +18,7 @@ import mappings
 from connectors.formats.json_reply import accepted_json
 from connectors.formats.strict_json import read_json
 from mappings.shape import UNKNOWN
-from mappings.strict_yaml import dotted, near
+from schakel.strict_yaml import dotted, near
 from schakel.errors import Finding, Malformed, Refusal, UnsupportedFormat
 from schakel.ports import Envelope, Receipt, Reply
 

@@ -46,13 +46,27 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|
 
 def read_yaml(path: Path, model: type[Model]) -> Model:
     """The file as `model`. Raises ConfigurationError with one finding per fault."""
-    name = f"{path.parent.name}/{path.name}"
+    tree, data = parse(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        loader = _Loader(text)
+        return model.model_validate(data)
+    except ValidationError as error:
+        name = named(path)
+        raise ConfigurationError(
+            *(
+                fault(f"{name}:{line_of(tree, each['loc'])} {dotted(each['loc'])}", each["type"], each["msg"])
+                for each in error.errors(include_url=False, include_input=False, include_context=False)
+            )
+        ) from None
+
+
+def parse(path: Path) -> tuple[yaml.Node | None, Any]:
+    """The file's nodes (for line numbers) and its plain values. Raises ConfigurationError."""
+    name = named(path)
+    try:
+        loader = _Loader(path.read_text(encoding="utf-8"))
         try:
             tree = loader.get_single_node()
-            data = loader.construct_document(tree) if tree is not None else None
+            return tree, loader.construct_document(tree) if tree is not None else None
         finally:
             loader.dispose()
     except OSError as error:
@@ -64,20 +78,16 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
         raise ConfigurationError(fault(f"{name}:{line}", "yaml", str(error.problem))) from None
     except yaml.YAMLError:
         raise ConfigurationError(fault(name, "yaml", "is not YAML")) from None
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise ConfigurationError(
-            *(
-                fault(f"{name}:{line_of(tree, each['loc'])} {dotted(each['loc'])}", each["type"], each["msg"])
-                for each in error.errors(include_url=False, include_input=False, include_context=False)
-            )
-        ) from None
 
 
-def fault(place: str, rule: str, en: str) -> Finding:
-    """A finding about a configuration file; read by engineers, so the Dutch text only opens in Dutch."""
-    return Finding(place=place, rule=rule, nl=f"Configuratie klopt niet: {en}", en=en)
+def named(path: Path) -> str:
+    """How a finding names the file: its folder and name."""
+    return f"{path.parent.name}/{path.name}"
+
+
+def fault(place: str, rule: str, en: str, nl: str | None = None) -> Finding:
+    """A finding about a configuration file; read by engineers, so the Dutch text may only open in Dutch."""
+    return Finding(place=place, rule=rule, nl=nl or f"Configuratie klopt niet: {en}", en=en)
 
 
 def dotted(location: Sequence[str | int]) -> str:
