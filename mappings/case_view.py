@@ -14,7 +14,8 @@ def case_view_schema() -> dict[str, Any]:
     """JSON Schema of `case-view@1`: the case message with everything optional, and what is said to this recipient.
 
     `withheld`: the rules by which something was left out; `request`: what is asked of the recipient; `reminder`: which
-    reminder of that request this is; `held`: older messages of the case that wait; `late`: released after newer ones.
+    reminder of that request this is; `held`: older messages of the case that wait; `late`: released after newer ones;
+    `transport`: which delivery this is, its number at the recipient, from which hub and to whom.
     """
     schema: dict[str, Any] = _optional(CaseMessage.model_json_schema(by_alias=True, mode="serialization"))
     text = {"type": "string"}
@@ -26,6 +27,19 @@ def case_view_schema() -> dict[str, Any]:
         "reminder": {"type": ["integer", "string", "object"]},
         "held": {"type": "integer"},
         "late": {"type": "boolean"},
+        "transport": {
+            "type": "object",
+            "properties": {
+                "id": text,
+                "number": {"type": "integer"},
+                "createdAt": text,
+                "sender": {"type": "object", "properties": {"oin": text, "name": text}},
+                "recipient": {
+                    "type": "object",
+                    "properties": {"id": text, "name": text, "oins": {"type": "array", "items": text}},
+                },
+            },
+        },
     }
     schema["additionalProperties"] = True  # what more is said to a recipient, canonical JSON passes on
     return schema

@@ -20,7 +20,7 @@ from schakel.errors import PoisonDelivery, Unmappable
 from schakel.message import CaseMessage
 from schakel.ports import Format, Vault
 from schakel.records import Claimed, Rendered, SealPlace
-from schakel.region import Region
+from schakel.region import Partner, Region
 
 EVENT_TYPE: Final = "nl.schakel.case.{kind}.v1"
 
@@ -98,7 +98,8 @@ class Renderer:
         )
         written = self._formats[mapping.format]
         try:
-            content = written.write(mapping.apply(cut.document, now=claimed.created_at).document)
+            view = {**cut.document, "transport": self._transport(claimed, recipient)}
+            content = written.write(mapping.apply(view, now=claimed.created_at).document)
         except Unmappable as error:
             raise PoisonDelivery(f"unmappable-{error.cause}") from None
         return View(
@@ -135,6 +136,16 @@ class Renderer:
             event_type=EVENT_TYPE.format(kind=orjson.loads(self._content(claimed))["message"]["kind"]),
             rendered_at=kept.at,
         )
+
+    def _transport(self, claimed: Claimed, recipient: Partner) -> dict[str, Any]:
+        """Which delivery this is, from whom and to whom: formats that carry it in the document need it."""
+        return {
+            "id": claimed.id,
+            "number": claimed.number,
+            "createdAt": claimed.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "sender": {"oin": self._region.hub_oin, "name": self._region.hub_name},
+            "recipient": {"id": recipient.id, "name": recipient.name, "oins": list(recipient.oins)},
+        }
 
     def _content(self, claimed: Claimed) -> bytes:
         place = SealPlace("message", claimed.message_id, "content")
