@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Kills the hub at every named point, starts it again, and counts: what got a 202 arrives, once by id, in the same bytes.
+"""Kills the hub at every named point, starts it again, and counts: what got a 202 arrives, under one id, in one form.
 
 Each point has a scene that makes it hit, in a real process with real recipients. Between death and new start the test
 looks (in a copy) at what is on disk: before a commit nothing of the work may be there, after it all of it.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ import pytest
 
 from schakel.failpoints import Failpoint
 from tests.support.hub import LEASE, UNDER_WAY, Home, Process, Said, open_home, until
-from tests.support.messages import Message, parked_referral, referral
+from tests.support.messages import JSON, Message, parked_referral, referral
 
 pytestmark = pytest.mark.slow
 
@@ -40,9 +40,9 @@ RECEIVED: Final = "SELECT count(*) FROM delivery WHERE channel = 'mailbox' AND s
 TRACES: Final = " UNION ALL ".join(  # of an arrival, anywhere
     f"SELECT count(*) AS n FROM {table}"
     for table in (
-        "message raw_referral case_file match_key known_order case_reference request delivery lane routing_decision"
-        " parked alarm state_event recipient"
-    ).split()
+        *("message", "raw_referral", "case_file", "match_key", "known_order", "case_reference", "request", "delivery"),
+        *("lane", "routing_decision", "parked", "alarm", "state_event", "recipient"),
+    )
 )
 ANYTHING: Final = f"SELECT sum(n) FROM ({TRACES})"
 
@@ -161,9 +161,8 @@ async def release(play: Play) -> None:
         code, _ = await play.home.run("parked", "release", row["id"], *RELEASE)
         assert code == (0 if play.before_commit else 4)
         assert play.home.count(OPEN) == 0
-        play.said = [
-            Said(one.message, one.status, {**one.body, "recipients": _released(play.home)}) for one in play.said
-        ]
+        (told,) = play.said  # since then a person has promised more than the 202 did
+        play.said = [replace(told, body={"id": row["messageId"], "recipients": _released(play.home)})]
 
     play.again = again
 
@@ -323,8 +322,9 @@ async def nothing_new_by_sending_again(play: Play, process: Process) -> None:
         said = await process.hand_in(message)
         assert said is not None
         assert said.accepted
-        assert said.body["duplicate"]
-        assert said.body["id"] == ids[message.reference]
+        if message.media_type == JSON:  # an answer in FHIR's own words does not say so
+            assert said.body["duplicate"]
+            assert said.body["id"] == ids[message.reference]
     assert play.home.count("SELECT count(*) FROM delivery") == count
     assert play.home.count(UNDER_WAY) == 0
 

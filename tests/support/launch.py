@@ -24,7 +24,7 @@ def set_clock(ahead: timedelta) -> None:
         def now(self) -> datetime:
             return datetime.now(UTC) + ahead
 
-    bootstrap.SystemClock = Later  # type: ignore[misc]
+    bootstrap.SystemClock = Later  # type: ignore[assignment, misc]
 
 
 def limit_disk(flag: Path) -> apsw.VFS:
