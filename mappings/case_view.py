@@ -15,7 +15,8 @@ def case_view_schema() -> dict[str, Any]:
 
     `withheld`: the rules by which something was left out; `request`: what is asked of the recipient; `reminder`: which
     reminder of that request this is; `held`: older messages of the case that wait; `late`: released after newer ones;
-    `transport`: which delivery this is, its number at the recipient, from which hub and to whom.
+    `transport`: which delivery this is, its number at the recipient, in which role, from which hub and to whom (the
+    name of its system too), and where the whole case waits (`content`).
     """
     schema: dict[str, Any] = _optional(CaseMessage.model_json_schema(by_alias=True, mode="serialization"))
     text = {"type": "string"}
@@ -32,11 +33,18 @@ def case_view_schema() -> dict[str, Any]:
             "properties": {
                 "id": text,
                 "number": {"type": "integer"},
+                "role": text,
+                "content": text,
                 "createdAt": text,
                 "sender": {"type": "object", "properties": {"oin": text, "name": text}},
                 "recipient": {
                     "type": "object",
-                    "properties": {"id": text, "name": text, "oins": {"type": "array", "items": text}},
+                    "properties": {
+                        "id": text,
+                        "name": text,
+                        "oins": {"type": "array", "items": text},
+                        "application": text,
+                    },
                 },
             },
         },

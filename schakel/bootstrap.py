@@ -153,6 +153,7 @@ def build(
         mappings=mappings,
         formats=formats,
         vault=vault,
+        public_url=settings.public_url,
     )
     decider = Decider(region=region, router=Router(region), eligibility=Eligibility(region), vault=vault, new_id=new_id)
     return Hub(

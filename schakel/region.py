@@ -49,13 +49,18 @@ class Sending(Frozen):
     forwards_for: tuple[Oin, ...] = ()  # OINs whose messages this partner may hand on
 
 
-class Receiving(Frozen):
-    """How a partner is reached: push to a webhook (full content or thin), or leave in its mailbox."""
+UNKNOWN_APPLICATION: Final = "onbekend"  # StUF wants a name of the receiving system, also where nobody gave one
 
-    channel: Literal["webhook", "mailbox"] = "mailbox"
+
+class Receiving(Frozen):
+    """How a partner is reached: push to a webhook (full content or thin) or as StUF, or leave in its mailbox."""
+
+    channel: Literal["webhook", "mailbox", "stuf"] = "mailbox"
     mode: Literal["full", "thin"] = "full"
     representation: Code = "case-json"
     url: str | None = None  # https, or http on loopback
+    application: Annotated[str, Field(min_length=3, max_length=50)] = UNKNOWN_APPLICATION  # its system, for StUF
+    answers: tuple[Code, ...] = ()  # formats it may answer in, beside plain JSON
 
 
 class Partner(Frozen):

@@ -20,7 +20,7 @@ from schakel.errors import PoisonDelivery, Unmappable
 from schakel.message import CaseMessage
 from schakel.ports import Format, Vault
 from schakel.records import Claimed, Rendered, SealPlace
-from schakel.region import Partner, Region
+from schakel.region import UNKNOWN_APPLICATION, Partner, Region
 
 EVENT_TYPE: Final = "nl.schakel.case.{kind}.v1"
 
@@ -69,8 +69,11 @@ class Renderer:
         mappings: Mapping[str, Mapper],
         formats: Mapping[str, Format],
         vault: Vault,
+        public_url: str,
     ) -> None:
+        """`public_url`: how partners reach the hub; stands in what points at the mailbox."""
         self._region = region
+        self._public_url = public_url.rstrip("/")
         self._disclosure = disclosure
         self._mappings = mappings
         self._formats = formats
@@ -142,9 +145,16 @@ class Renderer:
         return {
             "id": claimed.id,
             "number": claimed.number,
+            "role": claimed.role,
+            "content": f"{self._public_url}/v1/mailbox/{claimed.number}/case",
             "createdAt": claimed.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "sender": {"oin": self._region.hub_oin, "name": self._region.hub_name},
-            "recipient": {"id": recipient.id, "name": recipient.name, "oins": list(recipient.oins)},
+            "recipient": {
+                "id": recipient.id,
+                "name": recipient.name,
+                "oins": list(recipient.oins),
+                "application": recipient.receives.application if recipient.receives else UNKNOWN_APPLICATION,
+            },
         }
 
     def _content(self, claimed: Claimed) -> bytes:
