@@ -239,11 +239,13 @@ async def _release(stage: Stage, display: Display) -> None:
 
 
 async def _quiet(stage: Stage) -> bool:
-    """Until every delivery is final, every answer is in and every alarm has reached a human; False: not in time."""
+    """Until every delivery is final and in its partner's journal, every answer is in, and every alarm has reached a
+    human; False: not in time."""
     loop = asyncio.get_running_loop()
     until = loop.time() + QUIET_WITHIN
     while loop.time() < until:
-        if not stage.books.under_way() and not stage.books.parked_without_alarm():
+        open_ends = stage.books.under_way() + stage.books.parked_without_alarm()
+        if not open_ends and _journalled(stage) >= stage.books.deliveries():
             return True
         await asyncio.sleep(LOOK_EVERY)
     return False
@@ -258,7 +260,7 @@ def _faults(stage: Stage, rows: list[tuple[Step, str, Message | None]], counts: 
         faults.append(f"not quiet in time: {stage.books.under_way()} still under way")
     if counts != EXPECTED:
         faults.append(f"counts differ from what is published: {counts} instead of {EXPECTED}")
-    journalled = sum(partner.journal.distinct for partner in stage.partners.values())
+    journalled = _journalled(stage)
     if journalled != counts.deliveries:
         faults.append(f"the hub says {counts.deliveries} delivered, the partners' journals hold {journalled}")
     if rejected := sum(partner.rejected for partner in stage.partners.values()):
@@ -273,6 +275,11 @@ def _faults(stage: Stage, rows: list[tuple[Step, str, Message | None]], counts: 
     if trace := leaked(stage.partners[NOT_FOR]):
         faults.append(f"{NOT_FOR} received a trace of a secret address ({trace} times)")
     return faults
+
+
+def _journalled(stage: Stage) -> int:
+    """How many deliveries the partners have on their own disks."""
+    return sum(partner.journal.distinct for partner in stage.partners.values())
 
 
 def leaked(partner: DemoPartner) -> int:

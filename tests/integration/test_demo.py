@@ -92,7 +92,7 @@ def test_the_demo_goes_on_when_asked_and_says_what_to_paste(environment: dict[st
         assert [row["cause"] for row in json.loads(beside.stdout)] == ["unknown-code"]
     finally:
         running.send_signal(signal.SIGINT)
-        said, _ = running.communicate(timeout=30)
-    assert running.returncode == 0
+        said, errors = running.communicate(timeout=30)
+    assert running.returncode == 0, told + errors
     assert json.loads(said)["lost"] == 0
     assert not Path(home[1]).exists()
