@@ -32,6 +32,15 @@ def test_only_bootstrap_and_the_clock_of_the_process_read_the_time() -> None:
     assert readers <= allowed
 
 
+def test_every_module_of_the_heart_stands_in_both_contracts() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers, heart = project["tool"]["importlinter"]["contracts"]
+    layered = {module.strip() for layer in layers["layers"] for module in layer.split("|")}
+    modules = {f"schakel.{path.stem}" for path in (ROOT / "schakel").glob("*.py") if path.stem != "__init__"}
+    assert modules - layered == set()
+    assert modules - set(heart["source_modules"]) == {"schakel.bootstrap"}  # the one place that loads everything
+
+
 def test_every_contract_names_modules_that_exist() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = project["tool"]["importlinter"]["contracts"]
