@@ -32,6 +32,7 @@ from schakel.records import (
     StatusRecord,
 )
 from schakel.region import DUO, LEADING, Partner, Region
+from schakel.secrecy import Secrecy
 from schakel.states import Machine, ParkCause, RequestState, Role, next_state
 
 COORDINATOR: Final = "coordinator"
@@ -155,11 +156,12 @@ class Involvement:
         roles = {row.role for row in record.requests if row.partner == partner.id}
         whole = not roles.isdisjoint(self._region.disclosure.matrix)
         rows = [row for row in record.requests if whole or row.partner == partner.id]
+        openly = self._openly(record, roles)
         view: dict[str, Any] = {
             "reference": reference,
             "programme": record.programme,
             "openedAt": _moment(record.opened_at),
-            "requests": [self._line(record, row) for row in rows],
+            "requests": [self._line(record, row, to=partner, openly=openly) for row in rows],
         }
         if whole:
             view |= {
@@ -180,7 +182,17 @@ class Involvement:
             }
         return view
 
-    def _line(self, record: CaseRecord, row: RequestRow) -> dict[str, Any]:
+    def _openly(self, record: CaseRecord, roles: set[str]) -> bool:
+        """Whether these roles may read what others wrote: nobody is hidden in the case, or they may know where."""
+        place = SealPlace("case_file", record.id, "secrecy")
+        sealed = record.secrecy
+        known = sealed and self._vault.open(record.wrapped_key, sealed, owner=record.id, place=place)
+        if not Secrecy.from_bytes(known).anyone:
+            return True
+        table = self._region.disclosure.roles
+        return any(row.secret_addresses for row in table if row.role in roles and record.programme in row.programmes)
+
+    def _line(self, record: CaseRecord, row: RequestRow, *, to: Partner, openly: bool) -> dict[str, Any]:
         return {
             **self._standing(row),
             "askedAt": _moment(row.asked_at),
@@ -189,7 +201,7 @@ class Involvement:
             "deliveryState": row.delivery_state,
             "deliveredAt": _moment(row.delivered_at) if row.delivered_at else None,
             "contradicted": row.contradicted,
-            "answers": [self._answered(record, answer) for answer in row.answers],
+            "answers": [self._answered(record, answer, openly or row.partner == to.id) for answer in row.answers],
         }
 
     def _standing(self, row: RequestRow) -> dict[str, Any]:
@@ -201,9 +213,14 @@ class Involvement:
             "state": row.state,
         }
 
-    def _answered(self, record: CaseRecord, row: AnswerRow) -> dict[str, Any]:
+    def _answered(self, record: CaseRecord, row: AnswerRow, openly: bool) -> dict[str, Any]:
         place = SealPlace("answer", row.id, "detail")
         detail = json.loads(self._vault.open(record.wrapped_key, row.sealed, owner=record.id, place=place))
+        if not openly:  # a hidden address cannot be searched for in prose
+            instead = self._region.disclosure.withheld
+            said = f"{instead.nl} / {instead.en}"
+            detail |= {name: said for name in ("reasonText",) if name in detail}
+            detail |= {name: {"name": said} for name in ("rerouteTo",) if name in detail}
         return {"answer": row.answer, "at": _moment(row.at), "reasonCode": row.reason_code, **detail}
 
     async def status(self, partner: Partner | None, message_id: str) -> dict[str, Any]:
@@ -252,9 +269,9 @@ def findings_json(findings: Sequence[Finding]) -> list[dict[str, str]]:
 
 
 def _check_reason(answer: Answer) -> None:
-    if answer.answer != "declined":
-        return
     if answer.reason_code is None:
+        if answer.answer != "declined":
+            return
         raise Refusal(
             _finding("reasonCode", "answer:reason-required", "Afwijzen vraagt een reden.", "Declining needs a reason.")
         )

@@ -366,6 +366,7 @@ class CaseRecord:
     messages: tuple[MessageRow, ...]
     suggestions: tuple[SuggestionRow, ...]
     linked: tuple[str, ...]  # other open cases of the same household in another programme
+    secrecy: bytes | None = None  # sealed; place ("case_file", id, "secrecy")
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ UNION ALL
 SELECT case_id FROM case_reference WHERE reference = :reference
 LIMIT 1"""
 CASE: Final = """
-SELECT id, programme, municipality, opened_at, wrapped_key, max_ordinal
+SELECT id, programme, municipality, opened_at, wrapped_key, max_ordinal, secrecy
 FROM case_file WHERE id = :case_id AND wrapped_key IS NOT NULL"""
 REFERENCES: Final = "SELECT partner, reference FROM case_reference WHERE case_id = :case_id ORDER BY partner"
 
@@ -210,6 +210,7 @@ def case_record(db: Db, case_id: str) -> CaseRecord | None:
         ),
         suggestions=tuple(SuggestionRow(**line) for line in db.all(SUGGESTIONS, case_id=case_id)),
         linked=tuple(line["case_id"] for line in db.all(LINKED, case_id=case_id)),
+        secrecy=row["secrecy"],
     )
 
 
