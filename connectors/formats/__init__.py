@@ -16,6 +16,7 @@ def formats(*, stuf_schemas: Path | None = None, validate_fhir: bool = True) -> 
     """
     from connectors.formats.case_json import CaseJson
     from connectors.formats.fhir_json import FhirJson
+    from connectors.formats.fhir_xml import FhirXml
     from connectors.formats.stuf_jz import StufJeugdzorg
     from connectors.formats.thv_json import ThvJson
 
@@ -24,5 +25,6 @@ def formats(*, stuf_schemas: Path | None = None, validate_fhir: bool = True) -> 
         ThvJson(),
         CaseJson(),
         StufJeugdzorg(schemas=stuf_schemas),
+        FhirXml(validate=validate_fhir),
     )
     return {each.name: each for each in register}

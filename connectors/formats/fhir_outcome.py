@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, Final
 
@@ -20,9 +19,9 @@ from schakel.errors import (
     Unauthenticated,
     UnsupportedFormat,
 )
-from schakel.ports import Receipt, Reply
+from schakel.ports import Receipt
+from schakel.records import AnswerOutcome
 
-MEDIA_TYPE: Final = "application/fhir+json"
 _CODES: Final[tuple[tuple[type[Refusal], str], ...]] = (  # http://hl7.org/fhir/issue-type
     (Malformed, "structure"),
     (UnsupportedFormat, "not-supported"),
@@ -47,7 +46,7 @@ _BY_RULE: Final = {
 _FHIRPATH: Final = re.compile(r"^[A-Z][A-Za-z]*(\.[_A-Za-z]+(\[[0-9]+\])?)*$")
 
 
-def refusal_reply(refusal: Refusal) -> Reply:
+def refused(refusal: Refusal) -> dict[str, Any]:
     """One issue of severity error per finding; without findings one that says what kind of refusal it is."""
     code = issue_code(refusal)
     issues = [
@@ -55,11 +54,11 @@ def refusal_reply(refusal: Refusal) -> Reply:
         | _expression(finding)
         for finding in refusal.findings
     ]
-    return _reply(refusal.status, issues or [_issue("error", code, refusal.title_nl, refusal.title_en)])
+    return _outcome(issues or [_issue("error", code, refusal.title_nl, refusal.title_en)])
 
 
-def accepted_reply(receipt: Receipt) -> Reply:
-    """202: the message's id, then who gets it (or not) and why, then what a person should look at."""
+def accepted(receipt: Receipt) -> dict[str, Any]:
+    """The message's id, then who gets it (or not) and why, then what a person should look at."""
     said = {
         "routed": ("Aangenomen en gerouteerd.", "accepted and routed"),
         "parked": ("Aangenomen; een mens beslist over de route.", "accepted and parked for a human decision"),
@@ -79,7 +78,23 @@ def accepted_reply(receipt: Receipt) -> Reply:
     for warning in receipt.warnings:
         issue = _issue("warning", "business-rule", warning.nl, f"{warning.place}: {warning.rule}: {warning.en}")
         issues.append(issue | _expression(warning))
-    return _reply(202, issues)
+    return _outcome(issues)
+
+
+def answered(outcome: AnswerOutcome) -> dict[str, Any]:
+    """What became of an answer: recorded, repeated, contradicting an earlier one, or kept for a person."""
+    nl, en = _ANSWERED.get(outcome.outcome, _ANSWERED["recorded"])
+    state = f"; the request is {outcome.request_state}" if outcome.request_state else ""
+    severity = "warning" if outcome.outcome in ("contradicts", "parked") else "information"
+    return _outcome([_issue(severity, "informational", nl, f"answer {outcome.outcome}: {en}{state}")])
+
+
+_ANSWERED: Final = {
+    "recorded": ("Het antwoord is vastgelegd.", "recorded"),
+    "repeated": ("Dit antwoord was al bekend.", "known already"),
+    "contradicts": ("Vastgelegd; het spreekt een eerder antwoord tegen.", "recorded; contradicts an earlier answer"),
+    "parked": ("Ontvangen; een mens kijkt ernaar.", "kept; a person will look at it"),
+}
 
 
 def issue_code(refusal: Refusal) -> str:
@@ -97,6 +112,5 @@ def _expression(finding: Finding) -> dict[str, Any]:
     return {"expression": [finding.place]} if _FHIRPATH.match(finding.place) else {}
 
 
-def _reply(status: int, issues: list[dict[str, Any]]) -> Reply:
-    outcome = {"resourceType": "OperationOutcome", "issue": issues}
-    return Reply(status=status, media_type=MEDIA_TYPE, body=json.dumps(outcome, ensure_ascii=False).encode())
+def _outcome(issues: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"resourceType": "OperationOutcome", "issue": issues}

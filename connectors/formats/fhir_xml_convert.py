@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Turns FHIR XML into FHIR JSON values and back, by the element tables of R4 (FHIR R4, xml.html and json.html).
+
+What R4 has no place for is kept under its own name, from XML as from JSON, so that the silent-loss report names it: an
+element of another namespace as `{other}name`, text between elements as `{text}`. Decimals keep their digits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from lxml import etree
+
+from connectors.formats.fhir_bundle import type_of
+from connectors.formats.fhir_xml_tables import NONE, Element, Table, table
+from connectors.formats.xml import parse
+from schakel.errors import Finding, Malformed
+
+FHIR: Final = "http://hl7.org/fhir"
+XHTML: Final = "http://www.w3.org/1999/xhtml"
+_FHIR_ONLY: Final[Any] = {None: FHIR}  # the stubs know no default namespace
+_XHTML_ONLY: Final[Any] = {None: XHTML}
+_XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
+_DIV: Final = f"{{{XHTML}}}div"
+_STRAY_TEXT: Final = "{text}"
+_OTHER: Final = "{other}"
+_INTEGER: Final = re.compile(r"^-?(?:0|[1-9][0-9]{0,9})$", re.ASCII)
+_DECIMAL: Final = re.compile(r"^-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?$", re.ASCII)
+_NAME: Final = re.compile(r"^[A-Za-z][A-Za-z0-9]{0,63}$")
+_NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_COMMENTS: Final = "fhir_comments"
+
+
+# -- from XML ----------------------------------------------------------------------------------------------------------
+
+
+def from_xml(body: bytes) -> dict[str, Any]:
+    """The resource as JSON values; decimals as `Decimal`. Raises Malformed: not XML, or not a FHIR resource."""
+    root = parse(body)
+    if not is_fhir(root):
+        nl, en = "Verwacht: een FHIR-resource in XML.", "Expected a FHIR resource in XML."
+        raise Malformed(Finding("document", "fhir-xml-root", nl, en))
+    return _resource_of(root)
+
+
+def is_fhir(root: etree._Element) -> bool:
+    """Whether this is a resource: an element of the FHIR namespace with the name of a type."""
+    name = etree.QName(root)
+    return name.namespace == FHIR and type_of({"resourceType": name.localname}) != ""
+
+
+def _resource_of(node: etree._Element) -> dict[str, Any]:
+    name = etree.QName(node).localname
+    return {"resourceType": name, **_complex_of(node, table(name))}
+
+
+def _complex_of(node: etree._Element, known: Table) -> dict[str, Any]:
+    """The object of an element: its attributes, then its children by name, in the order of the document."""
+    made: dict[str, Any] = {name: value for name, value in _attributes(node)}
+    if _has_text(node):
+        made[_STRAY_TEXT] = True
+    for name, children in _by_name(node).items():
+        element = known.elements.get(name)
+        if element is None:
+            made[name] = _one_or_all([_unknown_of(child) for child in children])
+        elif element.primitive:
+            made.update(_primitives_of(children, element))
+        else:
+            values = [_value_of(child, element) for child in children]
+            made[name] = values if element.many else _one_or_all(values)
+    return made
+
+
+def _value_of(node: etree._Element, element: Element) -> Any:
+    if element.kind == "xhtml":
+        return etree.tostring(node, encoding="unicode", with_tail=False)
+    if element.kind == "resource":
+        inner = [child for child in node if is_fhir(child)]
+        if len(inner) == 1 and len(node) == 1:
+            return _resource_of(inner[0])
+        return _unknown_of(node)  # no resource, or several: the structure check finds it
+    return _complex_of(node, table(element.type or ""))
+
+
+def _primitives_of(nodes: list[etree._Element], element: Element) -> dict[str, Any]:
+    """`name` with the values and `_name` with what stands beside them (id, extensions)."""
+    values = [_scalar(node.get("value"), element) for node in nodes]
+    beside = [_beside(node) or None for node in nodes]
+    made: dict[str, Any] = {}
+    if any(value is not None for value in values):
+        made[element.name] = values if element.many else _one_or_all(values)
+    if any(beside):
+        made["_" + element.name] = beside if element.many else _one_or_all(beside)
+    return made
+
+
+def _beside(node: etree._Element) -> dict[str, Any]:
+    made = _complex_of(node, table("Element"))
+    made.pop("value", None)
+    return made
+
+
+def _scalar(text: str | None, element: Element) -> Any:
+    """The JSON value; text that does not fit its kind stays text, and the structure check refuses it."""
+    if text is None or element.kind == "string":
+        return text
+    if element.kind == "boolean":
+        return {"true": True, "false": False}.get(text, text)
+    if element.kind == "integer":
+        return int(text) if _INTEGER.match(text) else text
+    return Decimal(text) if _DECIMAL.match(text) else text
+
+
+def _unknown_of(node: etree._Element) -> Any:
+    """An element that R4 does not have: its value, or an object of what is in it."""
+    if len(node) == 0 and set(node.attrib) == {"value"} and not _has_text(node):
+        return node.get("value")
+    return _complex_of(node, NONE) or True
+
+
+def _by_name(node: etree._Element) -> dict[str, list[etree._Element]]:
+    found: dict[str, list[etree._Element]] = {}
+    for child in node:
+        name = etree.QName(child)
+        ours = name.namespace == FHIR or child.tag == _DIV
+        found.setdefault(name.localname if ours else _OTHER + name.localname, []).append(child)
+    return found
+
+
+def _attributes(node: etree._Element) -> Iterator[tuple[str, str]]:
+    for name, value in node.attrib.items():
+        if not str(name).startswith(_XSI):  # schemaLocation and the like say nothing
+            yield str(name) if _NAME.match(str(name)) else _OTHER + etree.QName(str(name)).localname, str(value)
+
+
+def _has_text(node: etree._Element) -> bool:
+    return any(text and text.strip(" \t\r\n") for text in (node.text, *(child.tail for child in node)))
+
+
+def _one_or_all(values: list[Any]) -> Any:
+    """One value as itself. Several where R4 has one stay a list: the structure check refuses it."""
+    return values[0] if len(values) == 1 else values
+
+
+# -- to XML ------------------------------------------------------------------------------------------------------------
+
+
+def to_xml(resource: Mapping[str, Any]) -> bytes:
+    """The resource as XML, UTF-8 with declaration: elements in the order of R4, then what R4 does not have.
+
+    Characters that XML cannot hold become U+FFFD. Raises ValueError: the value is no resource."""
+    if not type_of(resource):
+        raise ValueError("fhir-xml: not a resource")
+    root = etree.Element(f"{{{FHIR}}}{type_of(resource)}", nsmap=_FHIR_ONLY)
+    _fill(root, resource, table(type_of(resource)))
+    return etree.tostring(root, encoding="UTF-8", xml_declaration=True)
+
+
+def _fill(node: etree._Element, value: Mapping[str, Any], known: Table) -> None:
+    for name in sorted(known.attributes & value.keys()):
+        if isinstance(value[name], str):
+            node.set(name, _said(value[name]))
+    done = {"resourceType", _COMMENTS, *known.attributes}
+    for name, element in known.elements.items():
+        if name not in done and (name in value or "_" + name in value):
+            _put(node, element, value.get(name), value.get("_" + name))
+            done |= {name, "_" + name}
+    for name in value:
+        bare = name.removeprefix("_")
+        if bare not in done and name not in done and _NAME.match(bare):
+            done |= {bare, "_" + bare}
+            _put_unknown(node, bare, value.get(bare), value.get("_" + bare))
+
+
+def _put(node: etree._Element, element: Element, value: Any, beside: Any) -> None:
+    if element.primitive:
+        _put_primitives(node, element.name, value, beside)
+        return
+    for each in value if isinstance(value, list) else [value]:
+        if each is None:
+            continue
+        if element.kind == "xhtml":
+            node.append(_narrative(str(each)))
+        elif isinstance(each, Mapping):
+            child = etree.SubElement(node, f"{{{FHIR}}}{element.name}")
+            if element.kind == "resource" and type_of(each):
+                inner = etree.SubElement(child, f"{{{FHIR}}}{type_of(each)}")
+                _fill(inner, each, table(type_of(each)))
+            else:
+                _fill(child, each, table(element.type or ""))
+        else:
+            etree.SubElement(node, f"{{{FHIR}}}{element.name}").set("value", _said(each))
+
+
+def _put_primitives(node: etree._Element, name: str, value: Any, beside: Any) -> None:
+    values = value if isinstance(value, list) else [value]
+    besides = beside if isinstance(beside, list) else [beside]
+    for position in range(max(len(values), len(besides))):
+        one = values[position] if position < len(values) else None
+        extra = besides[position] if position < len(besides) else None
+        if one is None and not isinstance(extra, Mapping) and len(values) == 1:
+            continue
+        child = etree.SubElement(node, f"{{{FHIR}}}{name}")
+        if one is not None:
+            child.set("value", _said(one))
+        if isinstance(extra, Mapping):
+            _fill(child, extra, table("Element"))
+
+
+def _put_unknown(node: etree._Element, name: str, value: Any, beside: Any) -> None:
+    for each in value if isinstance(value, list) else [value]:
+        if each is None and beside is None:
+            continue
+        child = etree.SubElement(node, f"{{{FHIR}}}{name}")
+        if isinstance(each, Mapping):
+            _fill(child, each, NONE)
+        elif each is not None:
+            child.set("value", _said(each))
+        if isinstance(beside, Mapping):
+            _fill(child, beside, table("Element"))
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _NOT_XML.sub("\ufffd", str(value))
+
+
+def _narrative(text: str) -> etree._Element:
+    """The narrative's `div`; what is no well-formed XHTML is shown as the text that it is."""
+    try:
+        found = parse(_NOT_XML.sub("\ufffd", text).encode())
+    except Malformed:
+        found = etree.Element(_DIV, nsmap=_XHTML_ONLY)
+        found.text = _NOT_XML.sub("\ufffd", text)
+    if found.tag == _DIV:
+        return found
+    wrapped = etree.Element(_DIV, nsmap=_XHTML_ONLY)
+    if found.tag == "div":  # written without its namespace
+        wrapped.text = "".join(str(part) for part in found.itertext())
+    else:
+        wrapped.text = text
+    return wrapped
