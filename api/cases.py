@@ -8,12 +8,15 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from api.auth import Recipient, TheHub
+from api.hub import Hub
 from api.models import Answered, CaseView
 from api.negotiation import JSON, check_accept, content_type
 from api.problems import malformed
+from api.referrals import refused, said_in
 from connectors.formats.strict_json import read_json
-from schakel.errors import Finding, Malformed
+from schakel.errors import Finding, Malformed, Refusal, UnsupportedFormat
 from schakel.message import Answer
+from schakel.region import Partner
 
 
 def cases() -> APIRouter:
@@ -35,7 +38,8 @@ def cases() -> APIRouter:
         operation_id="answer",
         summary="Answer a request: received, confirmed or declined",
         description=(
-            "`reference` is the answer reference that came with the case. Declining needs a reason code; a lead or duo"
+            "In JSON, or in a format that was agreed with the partner (then the answer comes in that format)."
+            " `reference` is the answer reference that came with the case. Declining needs a reason code; a lead or duo"
             " that confirms names a reachable person. Repeating is harmless, contradicting is recorded, late is fine."
         ),
     )
@@ -48,11 +52,33 @@ async def case(reference: str, request: Request, hub: TheHub, partner: Recipient
 
 
 async def answer(request: Request, hub: TheHub, partner: Recipient) -> Response:
-    content_type(request, JSON)
+    formats = hub.answering.formats_of(partner)
+    known = tuple(dict.fromkeys((*JSON, *(media_type for one in formats for media_type in one.media_types))))
+    try:
+        essence = content_type(request, known)
+    except UnsupportedFormat as refusal:
+        return refused(request, refusal, headers={"accept-post": ", ".join(known)})
+    body = await request.body()
+    if essence not in JSON:
+        return await _in_own_words(request, hub, partner, body, essence)
     check_accept(request, JSON)
-    said = _answer(await request.body())
+    said = _answer(body)
     outcome = await hub.involvement.answer(partner, said, now=hub.clock.now())
     return JSONResponse({"outcome": outcome.outcome, "requestState": outcome.request_state})
+
+
+async def _in_own_words(request: Request, hub: Hub, partner: Partner, body: bytes, media_type: str) -> Response:
+    """An answer in a format of the partner, answered in that format."""
+    formats = [one for one in hub.answering.formats_of(partner) if media_type in one.media_types]
+    check_accept(request, tuple(each for one in formats for each in one.media_types))
+    now = hub.clock.now()
+    came_in = next((one for one in formats if one.recognises(body)), None)
+    try:
+        envelope, outcome = await hub.answering.receive(partner, body, media_type, now)
+    except Refusal as refusal:
+        return refused(request, refusal, body=body, words_of=came_in)
+    assert came_in is not None, "what was read was recognised"
+    return said_in(came_in.answered(envelope, outcome, now=now, hub_oin=hub.region.hub_oin))
 
 
 def _answer(body: bytes) -> Answer:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from schakel.log import Log
 from schakel.message import Answer
-from schakel.ports import Clock, Envelope, Format, Receipt, Store
+from schakel.ports import AnswerFormat, Clock, Envelope, Format, Receipt, Store
 from schakel.records import AnswerOutcome
 from schakel.region import Partner, Region
 from schakel.settings import Settings
@@ -32,6 +32,13 @@ class Involvement(Protocol):
     async def status(self, partner: Partner | None, message_id: str) -> dict[str, Any]: ...
 
 
+class Answering(Protocol):
+    def formats_of(self, partner: Partner) -> tuple[AnswerFormat, ...]: ...
+    async def receive(
+        self, partner: Partner, body: bytes, media_type: str, received_at: datetime
+    ) -> tuple[Envelope, AnswerOutcome]: ...
+
+
 class Hub(Protocol):
     @property
     def settings(self) -> Settings: ...
@@ -51,3 +58,5 @@ class Hub(Protocol):
     def dispatch(self) -> Dispatch: ...
     @property
     def involvement(self) -> Involvement: ...
+    @property
+    def answering(self) -> Answering: ...

@@ -91,12 +91,18 @@ class ContactOut(Frozen):
     email: str | None = None
 
 
+class RerouteOut(Frozen):
+    oin: str | None = None
+    name: str
+
+
 class AnswerOut(Frozen):
     answer: str
     at: AwareDatetime
     reason_code: str | None = None
     reason_text: str | None = None
     contact: ContactOut | None = None
+    reroute_to: RerouteOut | None = None
     answered_at: AwareDatetime | None = None
 
 

@@ -15,7 +15,7 @@ from api.models import Receipt, Status
 from api.negotiation import JSON, check_accept, content_type, offered_by
 from api.problems import Problem, problem_of
 from schakel.errors import Refusal, UnsupportedFormat
-from schakel.ports import Format, Reply
+from schakel.ports import AnswerFormat, Format, Reply
 from schakel.region import Partner
 
 
@@ -58,7 +58,7 @@ async def hand_in(request: Request, hub: TheHub, partner: Sender) -> Response:
         came_in = (one for one in formats if media_type in one.media_types and one.recognises(body))
         return refused(request, refusal, body=body, words_of=next(came_in, None))
     reply = hub.formats[envelope.format].accepted(envelope, receipt, now=now, hub_oin=hub.region.hub_oin)
-    return _response(reply)
+    return said_in(reply)
 
 
 def _formats(hub: Hub, partner: Partner) -> list[Format]:
@@ -71,7 +71,7 @@ def refused(
     refusal: Refusal,
     *,
     body: bytes = b"",
-    words_of: Format | None = None,
+    words_of: Format | AnswerFormat | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """In the words of the format that came in or that is asked for, where it has them; else as a problem."""
@@ -82,7 +82,7 @@ def refused(
     if chosen is None:
         return problem
     reply = chosen.refused(refusal, body, now=hub.clock.now(), hub_oin=hub.region.hub_oin, accept=accept)
-    return problem if reply is None else _response(reply, headers=_kept(problem))
+    return problem if reply is None else said_in(reply, headers=_kept(problem))
 
 
 def _is_asked(one: Format, accept: str) -> bool:
@@ -95,7 +95,8 @@ def _kept(problem: Problem) -> dict[str, str]:
     return {name: problem.headers[name] for name in kept if name in problem.headers}
 
 
-def _response(reply: Reply, *, headers: dict[str, str] | None = None) -> Response:
+def said_in(reply: Reply, *, headers: dict[str, str] | None = None) -> Response:
+    """What a format says."""
     return Response(reply.body, reply.status, headers, media_type=reply.media_type)
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,10 +15,10 @@ from mappings.mapping_file import Engine, Rule
 from mappings.shape import Path as Place
 from mappings.shape import Shape, reaches, shape_of
 from schakel.errors import ConfigurationError, Finding
-from schakel.message import Referral
+from schakel.message import Answer, Frozen, Referral
 from schakel.strict_yaml import fault, near
 
-REFERRAL: Final = "referral@1"
+NOUNS: Final[Mapping[str, type[Frozen]]] = {"referral@1": Referral, "answer@1": Answer}
 
 
 def check_mapping(folder: Path, codebooks: CodebookShelf | None = None, *, engine: Engine = "jlens") -> list[Finding]:
@@ -118,8 +118,8 @@ def _losses(mapping: CompiledMapping, place: str) -> Iterator[Finding]:
 
 def _target_shape(mapping: CompiledMapping) -> Shape | None:
     """The shape of what is written; None when nobody declared it (`target.json` beside the mapping does)."""
-    if mapping.writes == REFERRAL:
-        return shape_of(Referral.model_json_schema(by_alias=True))
+    if mapping.writes in NOUNS:
+        return shape_of(NOUNS[mapping.writes].model_json_schema(by_alias=True))
     declared = mapping.folder / "target.json"
     if declared.exists():
         schema: Any = json.loads(declared.read_bytes())

@@ -28,7 +28,7 @@ from mappings.shape import Read, Shape, Survey, prune, shape_of, under, union
 from schakel import jsonata, jsonata_fallback
 from schakel.errors import ConfigurationError, Finding, Unmappable
 from schakel.jsonata import JsonataError
-from schakel.message import Referral
+from schakel.message import Answer, Referral
 from schakel.strict_yaml import fault
 
 LANGUAGE: Final = "schakel-mapping/1"
@@ -145,6 +145,14 @@ def to_referral(document: Mapping[str, Any]) -> Referral:
     """The mapped document as the heart's noun. Raises Unmappable("contradiction") naming each place and rule."""
     try:
         return Referral.model_validate(document)
+    except ValidationError as error:
+        raise Unmappable("contradiction", *contradictions(error)) from None
+
+
+def to_answer(document: Mapping[str, Any]) -> Answer:
+    """As `to_referral`, for what a mapping made of an answer."""
+    try:
+        return Answer.model_validate(document)
     except ValidationError as error:
         raise Unmappable("contradiction", *contradictions(error)) from None
 

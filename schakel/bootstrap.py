@@ -15,11 +15,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from schakel.errors import ConfigurationError, Finding
-from schakel.ports import AlarmSender, Broker, Channel, Clock, Format
+from schakel.ports import AlarmSender, AnswerFormat, Broker, Channel, Clock, Format
 from schakel.region import Region
 from schakel.settings import Settings
 
 if TYPE_CHECKING:
+    from schakel.answering import Answering
     from schakel.clock import ClockWork
     from schakel.dispatch import Dispatch
     from schakel.intake import Intake
@@ -54,6 +55,7 @@ class Hub:
     intake: Intake
     dispatch: Dispatch
     involvement: Involvement
+    answering: Answering
     clockwork: ClockWork
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -112,8 +114,9 @@ def build(
     from broker.open import open_broker
     from connectors.formats import formats as register
     from mappings.codebook import CodebookShelf
-    from mappings.engine import load_mappings, to_referral
+    from mappings.engine import load_mappings, to_answer, to_referral
     from schakel import failpoints
+    from schakel.answering import Answering
     from schakel.clock import ClockWork
     from schakel.decision import Asking, Decider
     from schakel.disclosure import Disclosure
@@ -155,6 +158,9 @@ def build(
         vault=vault,
         public_url=settings.public_url,
     )
+    involvement = Involvement(
+        store=InvolvementStore(ledger=store, admin=store), region=region, vault=vault, new_id=new_id, log=log
+    )
     decider = Decider(region=region, router=Router(region), eligibility=Eligibility(region), vault=vault, new_id=new_id)
     return Hub(
         settings=settings,
@@ -192,8 +198,15 @@ def build(
             jitter=random.SystemRandom().random,
             log=log,
         ),
-        involvement=Involvement(
-            store=InvolvementStore(ledger=store, admin=store), region=region, vault=vault, new_id=new_id, log=log
+        involvement=involvement,
+        answering=Answering(
+            formats={name: each for name, each in formats.items() if isinstance(each, AnswerFormat)},
+            mappings=mappings,
+            to_answer=to_answer,
+            involvement=involvement,
+            deliveries=store,
+            region=region,
+            log=log,
         ),
         clockwork=ClockWork(ledger=store, admin=store, region=region, senders=tellers, clock=time, log=log),
     )

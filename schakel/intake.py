@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from schakel.batching import Batcher
 from schakel.decision import Decider, Reading
-from schakel.errors import Finding, Forbidden, NotFound, Refusal, Unacceptable, Unmappable, UnsupportedFormat
+from schakel.errors import Conflict, Finding, Forbidden, NotFound, Refusal, Unacceptable, Unmappable, UnsupportedFormat
 from schakel.failpoints import Failpoint, hit
 from schakel.log import Log
 from schakel.message import Referral
@@ -79,7 +79,9 @@ class Intake:
             )
         chosen = self._format(partner, body, media_type)
         envelope = chosen.read(body)
-        _check_sender(partner, envelope)
+        check_sender(partner, envelope)
+        if envelope.overtaken_by:
+            await self._check_version(partner.id, envelope)
         reading = self._read(partner.id, envelope, received_at)
         arrival = self._arrival(reading, body, media_type, received_at)
         outcome = await self._accepting.put((arrival, reading))
@@ -96,6 +98,15 @@ class Intake:
             outcome="duplicate" if outcome.duplicate else "new",
         )
         return envelope, self._receipt(outcome)
+
+    async def _check_version(self, source: str, envelope: Envelope) -> None:
+        """A version that comes for the first time after a newer one would take the newer one's place with whoever has
+        it. Raises Conflict. Two versions in the very same moment are not told apart; the source sends them in order."""
+        own = blind_reference(self._vault, source, envelope.message_reference)
+        newer = [blind_reference(self._vault, source, reference) for reference in envelope.overtaken_by]
+        known = await self._store.known(source, [own, *newer])
+        if known and own not in known:
+            raise Conflict(_finding("version", "reference:overtaken", _OVERTAKEN_NL, _OVERTAKEN_EN))
 
     # -- reading
 
@@ -260,7 +271,7 @@ def blind_reference(vault: Vault, source: str, reference: str) -> str:
     return vault.blind("message-reference", source, reference).hex()
 
 
-def _check_sender(partner: Partner, envelope: Envelope) -> None:
+def check_sender(partner: Partner, envelope: Envelope) -> None:
     """The OIN in the document is the partner's own, or one it is configured to forward for. Raises Forbidden."""
     oin = envelope.sender_oin
     allowed = (*partner.oins, *(partner.sends.forwards_for if partner.sends else ()))
@@ -276,6 +287,8 @@ def _finding(place: str, rule: str, nl: str, en: str) -> Finding:
     return Finding(place=place, rule=rule, nl=nl, en=en)
 
 
+_OVERTAKEN_NL: Final = "Een nieuwere versie van deze melding is al aangenomen."
+_OVERTAKEN_EN: Final = "A newer version of this message was accepted already."
 _CROWD_NL: Final = "Er wachten te veel berichten; probeer het zo weer."
 _CROWD_EN: Final = "Too many messages wait; try again in a moment."
 _NO_MAPPING_NL: Final = "Voor dit soort bericht is er geen mapping."

@@ -7,13 +7,14 @@ authenticated partner that owns the request; the reference only correlates.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from schakel.errors import Finding, NotFound, Refusal
+from schakel.errors import Finding, NotFound, Refusal, Unmappable
 from schakel.log import Log
 from schakel.message import Answer
 from schakel.ports import AdminStore, LedgerStore, Vault
@@ -22,6 +23,7 @@ from schakel.records import (
     AnswerDecision,
     AnswerOutcome,
     AnswerRow,
+    AnswerTrouble,
     AuditEntry,
     CaseRecord,
     NewAlarm,
@@ -37,8 +39,10 @@ from schakel.states import Machine, ParkCause, RequestState, Role, next_state
 
 COORDINATOR: Final = "coordinator"
 CONTRADICTED: Final = "answer-contradicted"
+REROUTE: Final = "reroute-asked"
 OTHER: Final = "other"
 REASONS: Final = frozenset({"no-capacity", "not-suitable", "wrongly-addressed", "already-involved", OTHER})
+NOTED: Final = "noted"
 EVENT: Final = {"received": "receive", "confirmed": "confirm", "declined": "decline"}
 SETTLED: Final = frozenset({RequestState.CONFIRMED, RequestState.DECLINED})
 
@@ -80,9 +84,29 @@ class Involvement:
         self._log.info("answer.taken", partner=partner.id, outcome=outcome.outcome, state=outcome.request_state)
         return outcome
 
+    async def unread(
+        self, partner: Partner, reference: str, body: bytes, media_type: str, trouble: Unmappable, *, now: datetime
+    ) -> AnswerOutcome:
+        """A document that came as an answer and cannot be mapped to one: kept as it came, parked for a person."""
+        arrival = AnswerArrival(
+            id=self._new_id(),
+            partner=partner.id,
+            reference=reference.upper(),
+            answer=NOTED,
+            reason_code=None,
+            detail=json.dumps({"mediaType": media_type, "body": base64.b64encode(body).decode()}).encode(),
+            received_at=now,
+            trouble=AnswerTrouble(trouble.cause, trouble.findings),
+        )
+        (outcome,) = await self._ledger.answer_many([arrival], self.decide)
+        self._log.warning("answer.unread", partner=partner.id, outcome=outcome.outcome, cause=trouble.cause)
+        return outcome
+
     def decide(self, arrival: AnswerArrival, facts: RequestFacts | None) -> AnswerDecision:
         """What an answer does to its request; called inside the store's transaction. Raises Refusal."""
         digest = self._digest(arrival)
+        if arrival.trouble is not None:
+            return self._parked(arrival, digest, arrival.trouble)
         if facts is None:
             return self._unmatched(arrival, digest)
         if (
@@ -91,33 +115,42 @@ class Involvement:
             and "contact" not in json.loads(arrival.detail)
         ):
             raise Refusal(_finding("contact", "answer:reachable-person", _REACHABLE_NL, _REACHABLE_EN))
-        event = EVENT[arrival.answer]
-        if next_state(Machine.REQUEST, facts.state, event, Role.RECIPIENT) is None:
+        event = self._event(arrival, facts)
+        if event is None and (arrival.answer != NOTED or facts.last_answer_digest == digest):
             return AnswerDecision(event=None, sealed=None, digest=digest)  # a repeat, or `received` after the answer
         place = SealPlace("answer", arrival.id, "detail")
         sealed = self._vault.seal(facts.wrapped_key, arrival.detail, owner=facts.case_id, place=place)
-        contradicts = facts.state in SETTLED
+        contradicts = facts.state in SETTLED and event is not None
         return AnswerDecision(
             event=event,
             sealed=sealed,
             digest=digest,
+            keep=event is None,
             contradicts=contradicts,
-            alarm=self._contradicted(facts) if contradicts else None,
+            alarm=self._contradicted(facts) if contradicts else self._rerouted(arrival, facts),
         )
+
+    def _event(self, arrival: AnswerArrival, facts: RequestFacts) -> str | None:
+        """The move that the answer makes; None: none. Whoever tells how it stands has received it."""
+        event = EVENT.get(arrival.answer, "receive")
+        return event if next_state(Machine.REQUEST, facts.state, event, Role.RECIPIENT) else None
 
     def _digest(self, arrival: AnswerArrival) -> bytes:
         """Keyed: a telephone number is too short to stand under a plain hash."""
         return self._vault.blind("answer", arrival.answer, arrival.reason_code or "", arrival.detail.decode())
 
     def _unmatched(self, arrival: AnswerArrival, digest: bytes) -> AnswerDecision:
-        """Kept under a key of its own, because it belongs to no case."""
-        wrapped = self._vault.new_key(arrival.id)
-        place = SealPlace("answer", arrival.id, "detail")
-        sealed = self._vault.seal(wrapped, arrival.detail, owner=arrival.id, place=place)
         cause = ParkCause.UNMATCHED_ANSWER
         text = self._region.causes.get(cause)
         rule = "answer:no-request-of-this-partner"
         finding = _finding("reference", rule, text.nl if text else rule, text.en if text else rule)
+        return self._parked(arrival, digest, AnswerTrouble(cause, (finding,)))
+
+    def _parked(self, arrival: AnswerArrival, digest: bytes, trouble: AnswerTrouble) -> AnswerDecision:
+        """Kept under a key of its own, because it belongs to no request yet."""
+        wrapped = self._vault.new_key(arrival.id)
+        place = SealPlace("answer", arrival.id, "detail")
+        sealed = self._vault.seal(wrapped, arrival.detail, owner=arrival.id, place=place)
         return AnswerDecision(
             event=None,
             sealed=sealed,
@@ -125,9 +158,9 @@ class Involvement:
             wrapped_key=wrapped,
             parked=NewParked(
                 id=self._new_id(),
-                cause=cause,
+                cause=trouble.cause,
                 owner=COORDINATOR,
-                findings=(finding,),
+                findings=trouble.findings,
                 suggests=(),
                 next_alarm_at=arrival.received_at,
                 whole=False,  # no message waits
@@ -143,6 +176,20 @@ class Involvement:
             owner=COORDINATOR,
             nl=f"{name} ({facts.role}) komt terug op een eerder antwoord. Ga na wat nu geldt.",
             en=f"{name} ({facts.role}) goes back on an earlier answer. Find out what holds now.",
+        )
+
+    def _rerouted(self, arrival: AnswerArrival, facts: RequestFacts) -> NewAlarm | None:
+        """Nothing is sent on by itself: where it should go is a person's decision."""
+        if "rerouteTo" not in json.loads(arrival.detail):
+            return None
+        partner = self._region.partner(facts.partner)
+        name = partner.name if partner else facts.partner
+        return NewAlarm(
+            cause=REROUTE,
+            subject=facts.id,
+            owner=COORDINATOR,
+            nl=f"{name} ({facts.role}) zegt dat dit naar een andere organisatie moet. Beslis wie dit krijgt.",
+            en=f"{name} ({facts.role}) says that this should go to another organisation. Decide who gets it.",
         )
 
     # -- seeing
@@ -292,7 +339,7 @@ def _check_reason(answer: Answer) -> None:
 def _detail(answer: Answer) -> bytes:
     """The part that can name a person, as JSON with sorted keys: the same answer gives the same bytes."""
     said = answer.to_json()
-    kept = {name: said[name] for name in ("reasonText", "contact", "answeredAt") if name in said}
+    kept = {name: said[name] for name in ("reasonText", "contact", "rerouteTo", "answeredAt") if name in said}
     return json.dumps(kept, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -512,12 +512,23 @@ class Contact(Frozen):
     email: ContactText | None = None
 
 
+class Reroute(Frozen):
+    """Whom the answering partner thinks the request should have gone to; a person decides."""
+
+    oin: Annotated[str, Field(pattern=r"^[0-9]{20}$")] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class Answer(Frozen):
-    """What a partner says on its own request (`answer@1`), in whichever format."""
+    """What a partner says on its own request (`answer@1`), in whichever format.
+
+    `noted`: it tells how it stands, and neither confirms nor declines.
+    """
 
     reference: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
-    answer: Literal["received", "confirmed", "declined"]
+    answer: Literal["received", "confirmed", "declined", "noted"]
     reason_code: Code | None = None
     reason_text: FreeText | None = None
     contact: Contact | None = None
+    reroute_to: Reroute | None = None
     answered_at: AwareDatetime | None = None

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from schakel.errors import Finding, Refusal
 from schakel.records import (
@@ -42,6 +42,15 @@ from schakel.records import (
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryWord:
+    """What a document says of one delivery of ours, and nothing else (StUF Bv03, Fo01, Fo03)."""
+
+    delivery_id: str
+    outcome: str  # "received", "failed" (another attempt may help) or "refused" (it cannot)
+    reason: str  # machine name
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """What a Format reads of a message before any mapping."""
 
@@ -54,6 +63,8 @@ class Envelope:
     sender_oin: str | None = None  # who the document says it is from, where the format carries that (StUF zender)
     findings: tuple[Finding, ...] = ()  # own invariants that are broken: the message is accepted and parked
     reply_context: Mapping[str, Any] = field(default_factory=dict)  # what the format needs to write its reply
+    overtaken_by: tuple[str, ...] = ()  # message references of newer versions: once one is kept, this one is refused
+    word: DeliveryWord | None = None  # then there is nothing to map
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +119,24 @@ class Format(Protocol):
 
     def refused(self, refusal: Refusal, body: bytes, *, now: datetime, hub_oin: str, accept: str) -> Reply | None:
         """The refusal in this format's own words, or None: the caller answers with problem+json."""
+
+
+@runtime_checkable
+class AnswerFormat(Protocol):
+    """A Format in which recipients answer too. The mapping that its envelope names writes `answer@1`."""
+
+    name: str
+    media_types: tuple[str, ...]
+
+    def recognises(self, body: bytes) -> bool: ...
+
+    def read_answer(self, body: bytes) -> Envelope:
+        """`source_case_reference` is the answer reference. Raises Malformed, UnsupportedFormat (no answer)."""
+
+    def answered(self, envelope: Envelope, outcome: AnswerOutcome, *, now: datetime, hub_oin: str) -> Reply:
+        """That the answer is taken (also when it is parked)."""
+
+    def refused(self, refusal: Refusal, body: bytes, *, now: datetime, hub_oin: str, accept: str) -> Reply | None: ...
 
 
 # -- channels, alarms, broker, clock -----------------------------------------------------------------------------------
@@ -219,6 +248,9 @@ DecideParked = Callable[[ParkedFacts], Decision]
 
 
 class IntakeStore(Protocol):
+    async def known(self, source: str, references: Sequence[str]) -> frozenset[str]:
+        """Which of these (blinded) message references of the source are kept."""
+
     async def accept_many(self, arrivals: Sequence[Arrival], decide: Decide) -> list[Accepted | Refusal]:
         """One transaction for all that wait; one outcome per arrival, in order; one's violation never touches another.
 
@@ -251,6 +283,14 @@ class DeliveryStore(Protocol):
 
     async def receive(self, partner: str, number: int, *, now: datetime, how: str) -> str | None:
         """The recipient has it (`fetch` or `receipt`): the delivery's state afterwards; repeating is harmless."""
+
+    async def delivery(self, partner: str, delivery_id: str) -> Claimed | None:
+        """A delivery by its id, for its recipient's word on it; holds no lease. None: not this partner's."""
+
+    async def give_back(self, partner: str, outcome: DeliveryOutcome, *, now: datetime) -> str | None:
+        """The recipient says afterwards that it could not take what was handed over: what is `notified` fails (and is
+        tried again) or is parked, as `outcome` says; in any other state only the alarm is raised. The state
+        afterwards; None: not this partner's."""
 
     async def supersede(self, delivery_id: str, replacement: NewDelivery, *, now: datetime) -> bool:
         """A mailbox read found the stored bytes too open: replace by a stricter delivery."""

@@ -287,10 +287,19 @@ class AnswerArrival:
     id: str
     partner: str
     reference: str
-    answer: str  # "received", "confirmed" or "declined"
+    answer: str  # "received", "confirmed", "declined" or "noted"
     reason_code: str | None
     detail: bytes  # JSON: reason text, contact, answered at; sealed by decide under the case's key
     received_at: datetime
+    trouble: AnswerTrouble | None = None  # it cannot be read as an answer: kept and parked
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTrouble:
+    """Why a document that came as an answer says nothing yet: a ParkCause, and where."""
+
+    cause: str
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,13 +315,15 @@ class RequestFacts:
 
 @dataclass(frozen=True, slots=True)
 class AnswerDecision:
-    """`event` None: a repeat, nothing changes. `contradicts`: recorded, visible, alarmed."""
+    """`event` None: a repeat, nothing changes; unless `keep`: recorded without a move. `contradicts`: recorded,
+    visible, alarmed."""
 
     event: str | None
     sealed: bytes | None  # place ("answer", answer id, "detail")
     digest: bytes
     contradicts: bool = False
-    parked: NewParked | None = None  # no request of that reference that is this partner's
+    keep: bool = False
+    parked: NewParked | None = None  # no request of that reference that is this partner's, or it cannot be read
     alarm: NewAlarm | None = None
     wrapped_key: bytes | None = None  # parked: the answer is sealed under a key of its own; owner is the answer's id
 

@@ -117,6 +117,9 @@ def _moves() -> tuple[Move, ...]:
         Move(delivery, d.NOTIFIED, "receive", recipient, d.DELIVERED),
         Move(delivery, d.PARKED, "receive", recipient, d.DELIVERED),
         Move(delivery, d.NOTIFIED, "supersede", worker, d.SUPERSEDED),
+        # the recipient says afterwards that it could not take it (StUF Fo01, Fo03)
+        Move(delivery, d.NOTIFIED, "fail", recipient, d.WAITING),
+        Move(delivery, d.NOTIFIED, "park", recipient, d.PARKED),
         Move(delivery, d.WAITING, "park", operator, d.PARKED),
         Move(delivery, d.PARKED, "release", operator, d.WAITING),
         Move(delivery, d.PARKED, "drop", operator, d.DROPPED),

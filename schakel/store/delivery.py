@@ -13,7 +13,7 @@ from schakel.states import FINAL_DELIVERY, DeliveryState, Machine, ParkCause, Ro
 from schakel.store.alarms import close_alarms, raise_alarm
 from schakel.store.decision import add_delivery, add_parked
 from schakel.store.engine import Db
-from schakel.store.events import Author, move
+from schakel.store.events import Author, move, note
 from schakel.store.rows import Row, ids_json, maybe_moment, moment, new_id, text
 from schakel.store.terms import MAILBOX_UNREAD, Terms
 
@@ -152,6 +152,7 @@ def park(db: Db, delivery_id: str, reason: str, alarm: NewAlarm | None, terms: T
     cause = ParkCause.POISON_DELIVERY.value
     nl, en = terms.sentence(cause)
     move(db, Machine.DELIVERY, delivery_id, "park", author, reason=reason)
+    hub = Author(Role.HUB, "hub", author.now) if author.role is Role.RECIPIENT else author
     row = db.one(BY_ID, id=delivery_id)
     if row is None:
         raise LeaseLost("delivery")
@@ -165,7 +166,7 @@ def park(db: Db, delivery_id: str, reason: str, alarm: NewAlarm | None, terms: T
         next_alarm_at=author.now + terms.alarms.parked_every,
         whole=False,
     )
-    add_parked(db, parked, author, message_id=row["message_id"], case_id=row["case_id"], delivery_id=delivery_id)
+    add_parked(db, parked, hub, message_id=row["message_id"], case_id=row["case_id"], delivery_id=delivery_id)
     raise_alarm(db, alarm or NewAlarm(cause=cause, subject=delivery_id, owner=owner, nl=nl, en=en), now=author.now)
 
 
@@ -323,6 +324,32 @@ def received(db: Db, row: Row, terms: Terms, *, now: datetime, how: str) -> str:
     db.run(FREE_LANE, id=row["id"])
     _done(db, row, terms, now=now)
     close_alarms(db, row["recipient"], by="hub", now=now, cause=MAILBOX_UNREAD)
+    return state
+
+
+def of_recipient(db: Db, partner: str, delivery_id: str) -> Claimed | None:
+    row = db.one(BY_ID, id=delivery_id)
+    return None if row is None or row["recipient"] != partner else claimed(row, token="")
+
+
+def give_back(db: Db, partner: str, outcome: DeliveryOutcome, terms: Terms, *, now: datetime) -> str | None:
+    """See ports.DeliveryStore.give_back."""
+    row = db.one(BY_ID, id=outcome.id)
+    if row is None or row["recipient"] != partner:
+        return None
+    author = Author(Role.RECIPIENT, partner, now)
+    if row["state"] != DeliveryState.NOTIFIED:
+        note(db, author, "delivery:given-back", outcome.id, outcome.reason or "")
+        if outcome.alarm is not None:
+            raise_alarm(db, outcome.alarm, now=now)
+        return str(row["state"])
+    db.run(TRIED, id=outcome.id, reason=outcome.reason, next_at=text(outcome.next_at or now))
+    if outcome.event == "park":
+        park(db, outcome.id, outcome.reason or "refused", outcome.alarm, terms, author)
+        return DeliveryState.PARKED.value
+    state = move(db, Machine.DELIVERY, outcome.id, "fail", author, reason=outcome.reason or "")
+    if outcome.alarm is not None:
+        raise_alarm(db, outcome.alarm, now=now)
     return state
 
 

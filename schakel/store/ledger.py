@@ -66,8 +66,8 @@ def answer(db: Db, arrival: AnswerArrival, decide: DecideAnswer, terms: Terms) -
     facts = None if row is None else _request_facts(row)
     decision = decide(arrival, facts)
     if decision.parked is not None or row is None:
-        return _park_answer(db, arrival, decision)
-    if decision.event is None and not decision.contradicts:
+        return _park_answer(db, arrival, decision, case_id=None if row is None else row["case_id"])
+    if decision.event is None and not decision.contradicts and not decision.keep:
         return AnswerOutcome("repeated", row["state"])
     state = row["state"]
     author = Author(Role.RECIPIENT, arrival.partner, arrival.received_at)
@@ -92,11 +92,11 @@ def _imply_receipt(db: Db, request_id: str, terms: Terms, *, now: datetime) -> N
         received(db, row, terms, now=now, how="answer")
 
 
-def _park_answer(db: Db, arrival: AnswerArrival, decision: AnswerDecision) -> AnswerOutcome:
+def _park_answer(db: Db, arrival: AnswerArrival, decision: AnswerDecision, *, case_id: str | None) -> AnswerOutcome:
     if decision.parked is None:
         raise ValueError("an answer without request is parked")
     author = Author(Role.HUB, "hub", arrival.received_at)
-    add_parked(db, replace(decision.parked, whole=False), author)
+    add_parked(db, replace(decision.parked, whole=False), author, case_id=case_id)
     _add_answer(db, arrival, decision, parked_id=decision.parked.id)
     if decision.alarm is not None:
         raise_alarm(db, decision.alarm, now=arrival.received_at)

@@ -301,13 +301,13 @@ CREATE TABLE parked (
 CREATE INDEX parked_open ON parked (next_alarm_at) WHERE state = 'open';
 CREATE INDEX parked_of_message ON parked (message_id);
 
--- A partner's word on its request; without request: kept and parked, under a key of its own.
+-- A partner's word on its request; without request, or not readable: kept and parked, under a key of its own.
 CREATE TABLE answer (
     id          TEXT PRIMARY KEY,
     request_id  TEXT REFERENCES request (id),
     parked_id   TEXT REFERENCES parked (id),
     partner     TEXT NOT NULL,
-    answer      TEXT NOT NULL CHECK (answer IN ('received', 'confirmed', 'declined')),
+    answer      TEXT NOT NULL CHECK (answer IN ('received', 'confirmed', 'declined', 'noted')),
     reason_code TEXT,
     digest      BLOB NOT NULL,
     sealed      BLOB,

@@ -89,6 +89,9 @@ class SqliteStore:
 
     # -- intake --
 
+    async def known(self, source: str, references: Sequence[str]) -> frozenset[str]:
+        return await self._engine.read(lambda db: intake.known(db, source, references))
+
     async def accept_many(self, arrivals: Sequence[Arrival], decide: Decide) -> list[Accepted | Refusal]:
         return await self._engine.write(
             lambda db: intake.accept_all(db, arrivals, decide, self._terms),
@@ -126,6 +129,14 @@ class SqliteStore:
     async def receive(self, partner: str, number: int, *, now: datetime, how: str) -> str | None:
         return await self._engine.write(
             lambda db: delivery.receive(db, partner, number, self._terms, now=now, how=how), points=_RECEIVE
+        )
+
+    async def delivery(self, partner: str, delivery_id: str) -> Claimed | None:
+        return await self._engine.read(lambda db: delivery.of_recipient(db, partner, delivery_id))
+
+    async def give_back(self, partner: str, outcome: DeliveryOutcome, *, now: datetime) -> str | None:
+        return await self._engine.write(
+            lambda db: delivery.give_back(db, partner, outcome, self._terms, now=now), points=_RECEIVE
         )
 
     async def supersede(self, delivery_id: str, replacement: NewDelivery, *, now: datetime) -> bool:

@@ -19,10 +19,10 @@ import regions
 from api.server import door, listen
 from connectors.formats import formats
 from schakel.errors import NotFound
-from schakel.involvement import Answer
 from schakel.keys import new_key
 from schakel.log import Log, open_log
-from schakel.ports import Envelope, Format, Receipt
+from schakel.message import Answer
+from schakel.ports import AnswerFormat, Envelope, Format, Receipt
 from schakel.records import AnswerOutcome, Health, KeyRow, MailboxEntry
 from schakel.region import Partner, Region
 from schakel.region_files import load_region
@@ -118,6 +118,18 @@ class Involvement:
         return {"id": message_id, "state": "routed"}
 
 
+class Answering:
+    """Plain JSON only: what formats do with answers has tests of its own."""
+
+    def formats_of(self, partner: Partner) -> tuple[AnswerFormat, ...]:
+        return ()
+
+    async def receive(
+        self, partner: Partner, body: bytes, media_type: str, received_at: datetime
+    ) -> tuple[Envelope, AnswerOutcome]:
+        raise NotFound()
+
+
 class SmallHub:
     def __init__(self, **settings: Any) -> None:
         self.settings = Settings(_env_file=None, **settings)
@@ -130,6 +142,7 @@ class SmallHub:
         self.intake = Intake(self.formats)
         self.dispatch = Dispatch()
         self.involvement = Involvement()
+        self.answering = Answering()
         self.port = 0
 
     def key(self, partner: str, *, expires_at: datetime | None = None) -> str:
