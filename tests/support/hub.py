@@ -70,7 +70,7 @@ class Home:
     keys: dict[str, str]
     recipients: Recipients
     later: float = 0.0  # seconds that the clock of its next process is ahead
-    disk_full: Path | None = None  # a flag file: see launch.py
+    disk: Path | None = None  # a file that says what is wrong with the disk: see launch.py
     _running: list[Process] = field(default_factory=list)
 
     @property
@@ -89,13 +89,13 @@ class Home:
             own["SCHAKEL_FAILPOINT"] = failpoint
         if self.later:
             own["TEST_LATER"] = str(self.later)
-        if self.disk_full is not None:
-            own["TEST_DISK_FULL"] = str(self.disk_full)
+        if self.disk is not None:
+            own["TEST_DISK"] = str(self.disk)
         return own
 
     def command(self) -> list[str]:
         """The installed program; behind a launcher when the test has clock or disk in hand."""
-        plain = not self.later and self.disk_full is None
+        plain = not self.later and self.disk is None
         return [str(SCHAKEL)] if plain else [sys.executable, str(LAUNCH)]
 
     async def start(self, *, failpoint: str = "") -> Process:
@@ -109,6 +109,7 @@ class Home:
         process = Process(self, child)
         self._running.append(process)
         await process.listens(start)
+        assert process.url or failpoint, self.log()
         return process
 
     async def run(self, *arguments: str, failpoint: str = "") -> tuple[int, str]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Runs the command line as `schakel` does, on a machine whose clock or disk a test has in hand.
 
-`TEST_LATER`: seconds that the clock is ahead: the process starts that much later. `TEST_DISK_FULL`: a path; as long as
-a file stands there, the disk has no room for another byte.
+`TEST_LATER`: seconds that the clock is ahead, as if the process had started that much later. `TEST_DISK`: a file; what
+stands in it says what is wrong with the disk, and when it is not there, nothing is.
 """
 
 from __future__ import annotations
@@ -27,27 +27,75 @@ def set_clock(ahead: timedelta) -> None:
     bootstrap.SystemClock = Later  # type: ignore[assignment, misc]
 
 
-def limit_disk(flag: Path) -> apsw.VFS:
-    """Makes a file system the default whose writes fail as a full disk's do (ENOSPC is SQLITE_FULL)."""
+class Trouble:
+    """What is wrong with the disk now, as the file says.
 
-    class File(apsw.VFSFile):
-        def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's name
-            if flag.exists():
+    `full N`: N bytes fit and no more. `write`: every write fails. `sync`: what was written cannot be synced. `gone`:
+    nothing can be opened, written or synced.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._left: int | None = None  # bytes that still fit; None: the disk is not full
+
+    def kind(self) -> str:
+        """The empty text: all is well."""
+        try:
+            kind, _, room = self._file.read_text(encoding="ascii").partition(" ")
+        except FileNotFoundError:
+            self._left = None
+            return ""
+        if kind == "full" and self._left is None:
+            self._left = int(room)
+        return kind
+
+    def write(self, size: int) -> None:
+        kind = self.kind()
+        if kind in ("write", "gone"):
+            raise apsw.IOError("input/output error")
+        if kind == "full" and self._left is not None:
+            if size > self._left:
                 raise apsw.FullError("no space left on device")
-            super().xWrite(data, offset)
+            self._left -= size
 
-    class Disk(apsw.VFS):
-        def __init__(self) -> None:
-            super().__init__("limited", base="", makedefault=True)
+    def sync(self) -> None:
+        if self.kind() in ("sync", "gone"):
+            raise apsw.IOError("input/output error")
 
-        def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - SQLite's name
-            return File("", name, flags)
+    def open(self) -> None:
+        if self.kind() == "gone":
+            raise apsw.CantOpenError("no such device")
 
-    return Disk()
+
+class File(apsw.VFSFile):
+    def __init__(self, trouble: Trouble, below: str, name: Any, flags: list[int]) -> None:
+        trouble.open()
+        super().__init__(below, name, flags)
+        self._trouble = trouble
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's name
+        self._trouble.write(len(data))
+        super().xWrite(data, offset)
+
+    def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's name
+        self._trouble.sync()
+        super().xSync(flags)
+
+
+class Disk(apsw.VFS):
+    """SQLite's own way to the disk, with the trouble that a test makes; the default as long as it is registered."""
+
+    def __init__(self, file: Path, *, name: str = "troubled") -> None:
+        self._below = apsw.vfs_names()[0]  # the default until now
+        super().__init__(name, base=self._below, makedefault=True)
+        self._trouble = Trouble(file)
+
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - SQLite's name
+        return File(self._trouble, self._below, name, flags)
 
 
 if __name__ == "__main__":
     if "TEST_LATER" in os.environ:
         set_clock(timedelta(seconds=float(os.environ["TEST_LATER"])))
-    disk = limit_disk(Path(os.environ["TEST_DISK_FULL"])) if "TEST_DISK_FULL" in os.environ else None
+    disk = Disk(Path(os.environ["TEST_DISK"])) if "TEST_DISK" in os.environ else None
     sys.exit(main())
