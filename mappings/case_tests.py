@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, RootModel, model_validator
 
 from mappings.codebook import CodebookShelf
-from mappings.engine import CompiledMapping, Mapped, load_mapping, to_referral
+from mappings.engine import CompiledMapping, Mapped, load_mapping, to_answer, to_referral
 from mappings.mapping_file import Engine
 from schakel.errors import ConfigurationError, Finding, Refusal, Unmappable
-from schakel.ports import Format
+from schakel.ports import AnswerFormat, Format
 from schakel.strict_yaml import Strict, fault, read_yaml
 
 
@@ -93,7 +93,7 @@ def run_tests(
     if mapping.format not in formats:
         text = f"there is no format {mapping.format}"
         raise ConfigurationError(fault(f"{folder.name}/mapping.yaml", "format-exists", text))
-    results = [_case(mapping, case, formats[mapping.format], losses=engine == "jlens") for case in cases]
+    results = [_case(mapping, case, formats, losses=engine == "jlens") for case in cases]
     named = {name for case in cases for name in (case.example, case.golden) if name is not None}
     for path in sorted((folder / "examples").iterdir()):
         if path.name not in named:
@@ -106,7 +106,10 @@ def _run(mapping: CompiledMapping, body: bytes, *, now: datetime, format: Format
         mapped = mapping.apply(json.loads(body), now=now)
         format.write(mapped.document)
         return mapped
-    envelope = format.read(body)
+    if mapping.writes == "answer@1" and isinstance(format, AnswerFormat):
+        envelope = format.read_answer(body)
+    else:
+        envelope = format.read(body)
     if envelope.mapping != mapping.name:
         text = f"the format asks for mapping {envelope.mapping}"
         raise ConfigurationError(fault(f"{mapping.folder.name}/mapping.yaml", "mapping-of-document", text))
@@ -115,14 +118,25 @@ def _run(mapping: CompiledMapping, body: bytes, *, now: datetime, format: Format
     mapped = mapping.apply(envelope.document, now=now)
     if mapping.writes == "referral@1":
         to_referral(mapped.document)
+    if mapping.writes == "answer@1":
+        to_answer(mapped.document)
     return mapped
 
 
-def _case(mapping: CompiledMapping, case: Case, format: Format, *, losses: bool) -> CaseResult:
+def _format_of(mapping: CompiledMapping, body: bytes, formats: Mapping[str, Format]) -> Format:
+    """The mapping's own; for an example in another syntax of it the format that recognises that."""
+    own = formats[mapping.format]
+    if mapping.reads_kind is not None or own.recognises(body):
+        return own
+    return next((each for each in formats.values() if each.recognises(body)), own)
+
+
+def _case(mapping: CompiledMapping, case: Case, formats: Mapping[str, Format], *, losses: bool) -> CaseResult:
     examples = mapping.folder / "examples"
     failures: list[str] = []
     try:
         body = (examples / case.example).read_bytes()
+        format = _format_of(mapping, body, formats)
         mapped = _run(mapping, body, now=datetime.fromisoformat(case.now), format=format)
     except OSError:
         failures.append("the example cannot be read")
