@@ -18,13 +18,15 @@ def formats(*, stuf_schemas: Path | None = None, validate_fhir: bool = True) -> 
     from connectors.formats.fhir_json import FhirJson
     from connectors.formats.fhir_xml import FhirXml
     from connectors.formats.stuf_jz import StufJeugdzorg
+    from connectors.formats.thv_csv import ThvCsv
     from connectors.formats.thv_json import ThvJson
 
     register: tuple[Format, ...] = (
         FhirJson(validate=validate_fhir),
+        FhirXml(validate=validate_fhir),
         ThvJson(),
+        ThvCsv(),
         CaseJson(),
         StufJeugdzorg(schemas=stuf_schemas),
-        FhirXml(validate=validate_fhir),
     )
     return {each.name: each for each in register}

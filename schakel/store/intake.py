@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -28,6 +29,11 @@ FROM message m
 JOIN state_event e ON e.machine = 'message' AND e.object_id = m.id AND e.ordinal = 1
 WHERE m.source = :source AND m.message_reference = :reference"""
 
+# Which references of a source are kept; `:references` is a JSON list.
+AMONG: Final = """
+SELECT message_reference FROM message
+WHERE source = :source AND message_reference IN (SELECT value FROM json_each(:references))"""
+
 # Why it was parked when it came.
 FIRST_CAUSE: Final = """
 SELECT cause FROM parked WHERE message_id = :message_id AND whole = 1 ORDER BY parked_at, id LIMIT 1"""
@@ -46,6 +52,11 @@ VALUES (:id, :source, :message_reference, :source_case_reference, :digest, :form
     :case_id, :state, 1, :content, :versions, :warnings, :warnings, :received_at)"""
 ADD_MESSAGE_KEY: Final = """
 INSERT INTO message_key (message_id, kind, digest) VALUES (:message_id, :kind, :digest) ON CONFLICT DO NOTHING"""
+
+
+def known(db: Db, source: str, references: Sequence[str]) -> frozenset[str]:
+    rows = db.all(AMONG, source=source, references=json.dumps(list(references)))
+    return frozenset(row["message_reference"] for row in rows)
 
 
 def accept_all(db: Db, arrivals: Sequence[Arrival], decide: Decide, terms: Terms) -> list[Accepted | Refusal]:
