@@ -405,7 +405,7 @@ class Attachment(Frozen):
     """What exists elsewhere; the content stays with the source."""
 
     name: FreeText
-    media_type: Annotated[str, Field(max_length=100)] | None = None
+    media_type: Annotated[str, Field(max_length=100), Sensitivity.FREE_TEXT] | None = None  # as the source wrote it
     size: Annotated[int, Field(ge=0)] | None = None
     held_by: Annotated[str, Field(max_length=200), Sensitivity.FREE_TEXT] | None = None
 

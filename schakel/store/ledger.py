@@ -246,12 +246,21 @@ SELECT m.id, m.kind, m.state, m.received_at, m.case_id, m.warnings,
      ORDER BY p.parked_at, p.id LIMIT 1) AS parked_cause
 FROM message m WHERE m.id = :message_id AND (:partner = '' OR m.source = :partner)"""
 
+# Requests of a case that were made for a message of this source.
+OWN_REQUESTS: Final = """
+SELECT q.id FROM request q JOIN message m ON m.id = q.message_id
+WHERE q.case_id = :case_id AND m.source = :partner"""
+
 
 def status(db: Db, partner: str, message_id: str) -> StatusRecord | None:
     row = db.one(STATUS, partner=partner, message_id=message_id)
     if row is None:
         return None
     requests = () if row["case_id"] is None else requests_of(db, row["case_id"])
+    if partner:
+        own = {each["id"] for each in db.all(OWN_REQUESTS, case_id=row["case_id"], partner=partner)}
+        since = moment(row["received_at"])
+        requests = tuple(each if each.id in own else _since(each, since) for each in requests)
     return StatusRecord(
         message_id=row["id"],
         kind=row["kind"],
@@ -262,6 +271,13 @@ def status(db: Db, partner: str, message_id: str) -> StatusRecord | None:
         requests=tuple(request for request in requests if request.role in LEADING | DUO),
         warnings=findings(row["warnings"]),
     )
+
+
+def _since(request: RequestRow, received_at: datetime) -> RequestRow:
+    """What a source hears of a request that another source's message made: what was answered since its own one came.
+    An answer that was there before would tell it that the household is known."""
+    answered = any(answer.at > received_at for answer in request.answers)
+    return request if answered else replace(request, state=RequestState.ASKED.value, contradicted=False)
 
 
 # -- what is due -------------------------------------------------------------------------------------------------------

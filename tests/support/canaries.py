@@ -183,7 +183,8 @@ def _first_code(book: str) -> str:
 
 
 def thv(garden: Garden, *, municipality: str, secret: str = "", masked: bool = False) -> dict[str, Any]:
-    """An imposed order with everything filled in. `secret`: "", "person" (the victim) or "address" (one of hers)."""
+    """An imposed order with everything filled in. `secret`: "", "person" (the victim), "address" (hers) or "home"
+    (hers, which is also the one that the order is about)."""
     document: dict[str, Any] = _thv_value(garden, _thv_schema(), "", NOBODY)
     roles = ("slachtoffer", "uithuisgeplaatste", "kind", "anders")
     members = []
@@ -214,7 +215,9 @@ def hide_thv(document: dict[str, Any], secret: str) -> dict[str, Any]:
     victim = document["betrokkenen"][0]
     if secret == "person":
         victim["geheimAdres"] = True
-    if secret == "address":
+    if secret == "home":
+        victim["adressen"][0] = dict(document["huisverbod"]["adres"])
+    if secret in ("address", "home"):
         victim["adressen"][0]["geheim"] = True
     return document
 
