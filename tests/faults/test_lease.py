@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -54,40 +54,64 @@ def refuses(error: Exception) -> Callable[[], None]:
     return raises
 
 
-@pytest.mark.parametrize(
-    "wakes",
-    [
-        pytest.param(lambda: None, id="and-has-delivered"),
-        pytest.param(refuses(TemporaryFailure("timeout")), id="and-has-failed"),
-        pytest.param(refuses(RecipientGone()), id="and-found-the-address-gone"),
-        pytest.param(refuses(PoisonDelivery("content-not-json")), id="and-found-it-poisoned"),
-    ],
-)
-async def test_the_outcome_of_a_worker_that_slept_past_its_lease_is_not_written(
-    wakes: Callable[[], None], tmp_path: Path
-) -> None:
-    async with two_hubs(tmp_path) as (sleeper, other):
-        awake = asyncio.Event()
+WAKES = [
+    pytest.param(lambda: None, id="and-has-delivered"),
+    pytest.param(refuses(TemporaryFailure("timeout")), id="and-has-failed"),
+    pytest.param(refuses(RecipientGone()), id="and-found-the-address-gone"),
+    pytest.param(refuses(PoisonDelivery("content-not-json")), id="and-found-it-poisoned"),
+]
 
-        async def sleeps() -> None:
-            await awake.wait()
-            wakes()
 
-        sleeper.webhook.on_send = lambda parcel: sleeps()
-        await sleeper.send("thv-pool", referral(1).body)
-        asleep = asyncio.create_task(sleeper.hub.dispatch.run_once())
-        await until(lambda: len(sleeper.webhook.sent) == 2, "nothing is being sent")
+@contextlib.asynccontextmanager
+async def asleep_while_sending(
+    sleeper: Stage, wakes: Callable[[], None]
+) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+    """Two deliveries are being sent and do not end. Gives what wakes the worker and returns when it is done."""
+    awake = asyncio.Event()
 
+    async def sleeps() -> None:
+        await awake.wait()
+        wakes()
+
+    sleeper.webhook.on_send = lambda parcel: sleeps()
+    await sleeper.send("thv-pool", referral(1).body)
+    working = asyncio.create_task(sleeper.hub.dispatch.run_once())
+    await until(lambda: len(sleeper.webhook.sent) == 2, "nothing is being sent")
+
+    async def wake() -> None:
+        awake.set()
+        await working
+
+    yield wake
+
+
+@pytest.mark.parametrize("wakes", WAKES)
+async def test_a_sleeper_writes_nothing_when_another_has_delivered(wakes: Callable[[], None], tmp_path: Path) -> None:
+    async with two_hubs(tmp_path) as (sleeper, other), asleep_while_sending(sleeper, wakes) as wake:
         other.clock.forward(PAST)
         assert await other.hub.dispatch.run_once() == 2
         assert same(sleeper.webhook.sent, other.webhook.sent)
         written = everything(other)
-
-        awake.set()
-        await asleep
+        await wake()
         assert everything(other) == written
         assert [row["state"] for row in deliveries(other)] == ["delivered", "delivered"]
         assert [(row["attempts"], row["crashes"]) for row in deliveries(other)] == [(1, 1), (1, 1)]
+
+
+@pytest.mark.parametrize("wakes", WAKES)
+async def test_a_sleeper_writes_nothing_while_another_sends(wakes: Callable[[], None], tmp_path: Path) -> None:
+    """The rows say `sending` again: only the token tells the two apart."""
+    async with two_hubs(tmp_path) as (sleeper, other), asleep_while_sending(sleeper, wakes) as wake:
+        other.clock.forward(PAST)
+        claimed = [one for _ in range(2) for one in await other.hub.store.claim(now=other.clock.now(), limit=10)]
+        assert [row["state"] for row in deliveries(other)] == ["sending", "sending"]
+        written = everything(other)
+        await wake()
+        assert everything(other) == written
+        for one in claimed:
+            await other.hub.dispatch._deliver(one)
+        assert same(sleeper.webhook.sent, other.webhook.sent)
+        assert [(row["state"], row["attempts"]) for row in deliveries(other)] == [("delivered", 1), ("delivered", 1)]
 
 
 async def test_a_worker_that_slept_before_it_rendered_keeps_nothing_and_sends_nothing(tmp_path: Path) -> None:
@@ -149,18 +173,17 @@ async def test_after_a_crash_with_many_under_way_all_go_out_without_waiting_for_
 async def test_a_process_that_is_stopped_while_it_sends_and_goes_on_later_spoils_nothing(tmp_path: Path) -> None:
     async with open_home(tmp_path) as home:
         sleeper = await home.start()
-        arrived, stopped = asyncio.Event(), asyncio.Event()
+        asked, stopped = set[str](), asyncio.Event()
 
         async def holds(partner: str) -> int:
-            arrived.set()
+            asked.add(partner)
             await stopped.wait()
             return 204
 
         home.recipients.behave = holds
         said = await sleeper.hand_in(referral(1))
         assert said is not None
-        await asyncio.wait_for(arrived.wait(), LEASE)
-        await home.until("SELECT count(*) FROM delivery WHERE state = 'sending'", 2)
+        await until(lambda: len(asked) == 2, "it is not sending to both", home.log)
         stop_between_commits(home, sleeper.child.pid)
         stopped.set()
         await until(lambda: len(home.arrived()) == 2, "the recipients have nothing")
