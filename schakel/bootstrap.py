@@ -7,7 +7,8 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +21,16 @@ from schakel.region import Region
 from schakel.settings import Settings
 
 if TYPE_CHECKING:
+    from connectors.intakes.file_drop import FileDrop
+    from mappings.engine import CompiledMapping
     from schakel.answering import Answering
     from schakel.clock import ClockWork
     from schakel.dispatch import Dispatch
-    from schakel.intake import Intake
+    from schakel.intake import AcceptStore, Intake
     from schakel.involvement import Involvement
     from schakel.log import Log
+    from schakel.preview import Previewer
+    from schakel.rendering import Renderer
     from schakel.store.sqlite import SqliteStore
     from schakel.vault import FileVault
 
@@ -57,6 +62,7 @@ class Hub:
     involvement: Involvement
     answering: Answering
     clockwork: ClockWork
+    drop: FileDrop | None = None  # None: no folder is watched
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; the loop that fails takes the other along."""
@@ -64,6 +70,8 @@ class Hub:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.dispatch.run(stop))
             group.create_task(self.clockwork.run(stop))
+            if self.drop is not None:
+                group.create_task(self.drop.run(stop))
         self.log.info("hub.stopped", region=self.region.id)
 
     async def aclose(self) -> None:
@@ -112,40 +120,137 @@ def build(
 ) -> Hub:
     """A hub whose loops do not run yet. Raises ConfigurationError; tests hand in their own clock and adapters."""
     from broker.open import open_broker
-    from connectors.formats import formats as register
-    from mappings.codebook import CodebookShelf
-    from mappings.engine import load_mappings, to_answer, to_referral
+    from mappings.engine import to_answer
     from schakel import failpoints
     from schakel.answering import Answering
     from schakel.clock import ClockWork
-    from schakel.decision import Asking, Decider
-    from schakel.disclosure import Disclosure
     from schakel.dispatch import Dispatch, DispatchStore
-    from schakel.eligibility import Eligibility
-    from schakel.identifiers import ENTROPY_BYTES, uuid7
-    from schakel.intake import Intake
     from schakel.involvement import Involvement, InvolvementStore
     from schakel.log import open_log
-    from schakel.region_check import check_region
-    from schakel.region_files import load_region
-    from schakel.release import Releaser
-    from schakel.rendering import Renderer
-    from schakel.routing import Router
     from schakel.vault import open_vault
 
     failpoints.arm(settings.failpoint)
     time = clock or SystemClock()
     log = open_log(settings.log_level, sys.stderr)
-    region = load_region(region_folder(settings.region), settings.region_overlay)
-    if faults := check_region(region):
-        raise ConfigurationError(*faults)
     vault = open_vault(settings.keys)
-    formats = register(stuf_schemas=settings.stuf_schemas, validate_fhir=settings.validate_fhir)
-    mappings = load_mappings(codebooks=CodebookShelf.load())
+    heart = _heart(settings, vault, time, log)
+    region, new_id = heart.region, heart.new_id
     ways = _channels(settings, region) if channels is None else channels
     tellers = _senders(settings, region, time) if senders is None else senders
     broker = open_broker(settings.broker_url)
     store = _store(settings, region, vault)
+    intake = heart.intake(store, broker)
+    involvement = Involvement(
+        store=InvolvementStore(ledger=store, admin=store), region=region, vault=vault, new_id=new_id, log=log
+    )
+    return Hub(
+        settings=settings,
+        region=region,
+        clock=time,
+        log=log,
+        vault=vault,
+        store=store,
+        broker=broker,
+        formats=heart.formats,
+        channels=ways,
+        intake=intake,
+        dispatch=Dispatch(
+            store=DispatchStore(deliveries=store, ledger=store, admin=store),
+            broker=broker,
+            channels=ways,
+            renderer=heart.renderer,
+            region=region,
+            vault=vault,
+            clock=time,
+            new_id=new_id,
+            jitter=random.SystemRandom().random,
+            log=log,
+        ),
+        involvement=involvement,
+        answering=Answering(
+            formats={name: each for name, each in heart.formats.items() if isinstance(each, AnswerFormat)},
+            mappings=heart.mappings,
+            to_answer=to_answer,
+            involvement=involvement,
+            deliveries=store,
+            region=region,
+            log=log,
+        ),
+        clockwork=ClockWork(ledger=store, admin=store, region=region, senders=tellers, clock=time, log=log),
+        drop=_drop(settings, intake, store, heart, time),
+    )
+
+
+def previewer(settings: Settings, *, clock: Clock | None = None) -> Previewer:
+    """Reads, decides and renders as a hub with these settings would, and keeps nothing: it needs no home, and its keys
+    live as long as itself. Raises ConfigurationError."""
+    from schakel.log import open_log
+    from schakel.preview import Previewer, Silent
+    from schakel.vault import create_key_file, open_vault
+
+    with tempfile.TemporaryDirectory() as folder:
+        keys = Path(folder) / "keys.json"
+        create_key_file(keys)
+        vault = open_vault(keys)
+    heart = _heart(settings, vault, clock or SystemClock(), open_log("error", sys.stderr))
+    return Previewer(region=heart.region, renderer=heart.renderer, door=lambda store: heart.intake(store, Silent()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Heart:
+    """What reads, decides and renders, wherever it is kept."""
+
+    settings: Settings
+    region: Region
+    formats: Mapping[str, Format]
+    mappings: Mapping[str, CompiledMapping]
+    vault: FileVault
+    renderer: Renderer
+    new_id: Callable[[], str]
+    log: Log
+
+    def intake(self, store: AcceptStore, broker: Broker) -> Intake:
+        from mappings.engine import to_referral
+        from schakel.decision import Asking, Decider
+        from schakel.eligibility import Eligibility
+        from schakel.intake import Intake
+        from schakel.release import Releaser
+        from schakel.routing import Router
+
+        region, vault, new_id = self.region, self.vault, self.new_id
+        return Intake(
+            store=store,
+            broker=broker,
+            formats=self.formats,
+            mappings=self.mappings,
+            to_referral=to_referral,
+            decider=Decider(
+                region=region, router=Router(region), eligibility=Eligibility(region), vault=vault, new_id=new_id
+            ),
+            releaser=Releaser(asking=Asking(region=region, vault=vault, new_id=new_id), vault=vault),
+            region=region,
+            vault=vault,
+            new_id=new_id,
+            waiting_limit=self.settings.waiting_limit,
+            log=self.log,
+        )
+
+
+def _heart(settings: Settings, vault: FileVault, time: Clock, log: Log) -> _Heart:
+    from connectors.formats import formats as register
+    from mappings.codebook import CodebookShelf
+    from mappings.engine import load_mappings
+    from schakel.disclosure import Disclosure
+    from schakel.identifiers import ENTROPY_BYTES, uuid7
+    from schakel.region_check import check_region
+    from schakel.region_files import load_region
+    from schakel.rendering import Renderer
+
+    region = load_region(region_folder(settings.region), settings.region_overlay)
+    if faults := check_region(region):
+        raise ConfigurationError(*faults)
+    formats = register(stuf_schemas=settings.stuf_schemas, validate_fhir=settings.validate_fhir)
+    mappings = load_mappings(codebooks=CodebookShelf.load())
 
     def new_id() -> str:
         return str(uuid7(time.now(), os.urandom(ENTROPY_BYTES)))
@@ -158,57 +263,22 @@ def build(
         vault=vault,
         public_url=settings.public_url,
     )
-    involvement = Involvement(
-        store=InvolvementStore(ledger=store, admin=store), region=region, vault=vault, new_id=new_id, log=log
-    )
-    decider = Decider(region=region, router=Router(region), eligibility=Eligibility(region), vault=vault, new_id=new_id)
-    return Hub(
-        settings=settings,
-        region=region,
-        clock=time,
-        log=log,
-        vault=vault,
-        store=store,
-        broker=broker,
-        formats=formats,
-        channels=ways,
-        intake=Intake(
-            store=store,
-            broker=broker,
-            formats=formats,
-            mappings=mappings,
-            to_referral=to_referral,
-            decider=decider,
-            releaser=Releaser(asking=Asking(region=region, vault=vault, new_id=new_id), vault=vault),
-            region=region,
-            vault=vault,
-            new_id=new_id,
-            waiting_limit=settings.waiting_limit,
-            log=log,
-        ),
-        dispatch=Dispatch(
-            store=DispatchStore(deliveries=store, ledger=store, admin=store),
-            broker=broker,
-            channels=ways,
-            renderer=renderer,
-            region=region,
-            vault=vault,
-            clock=time,
-            new_id=new_id,
-            jitter=random.SystemRandom().random,
-            log=log,
-        ),
-        involvement=involvement,
-        answering=Answering(
-            formats={name: each for name, each in formats.items() if isinstance(each, AnswerFormat)},
-            mappings=mappings,
-            to_answer=to_answer,
-            involvement=involvement,
-            deliveries=store,
-            region=region,
-            log=log,
-        ),
-        clockwork=ClockWork(ledger=store, admin=store, region=region, senders=tellers, clock=time, log=log),
+    return _Heart(settings, region, formats, mappings, vault, renderer, new_id, log)
+
+
+def _drop(settings: Settings, door: Intake, store: SqliteStore, heart: _Heart, clock: Clock) -> FileDrop | None:
+    if settings.drop_folder is None:
+        return None
+    from connectors.intakes.file_drop import FileDrop
+
+    return FileDrop(
+        settings.drop_folder,
+        door=door,
+        admin=store,
+        region=heart.region,
+        vault=heart.vault,
+        clock=clock,
+        log=heart.log,
     )
 
 

@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     stuf_schemas: Annotated[
         Path | None, Field(description="Folder of the StUF-Jeugdzorg schemas; validates inbound.")
     ] = None
+    drop_folder: Annotated[
+        Path | None, Field(description="Folder with a folder per source for dropped files; empty: no file drop.")
+    ] = None
     webhook_networks: Annotated[
         str,
         Field(
