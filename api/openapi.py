@@ -67,6 +67,7 @@ _HANDED_IN: Final = {
     "application/xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0, plain or in SOAP 1.1."}},
     "text/xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0, plain or in SOAP 1.1."}},
     "application/soap+xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0 in SOAP."}},
+    "text/csv": {"schema": {"type": "string", "description": "thv-csv@1: a header and one row."}},
 }
 _ANSWERED: Final = {
     "application/fhir+json": {"schema": {"type": "object", "description": "OperationOutcome."}},

@@ -8,7 +8,22 @@ from typing import Annotated
 
 import typer
 
-from schakel.cli import alarms, case, demo, home, mapping, parked, partners, region, schema, send, serve, verify
+from schakel.cli import (
+    alarms,
+    case,
+    demo,
+    drop,
+    home,
+    mapping,
+    parked,
+    partners,
+    preview,
+    region,
+    schema,
+    send,
+    serve,
+    verify,
+)
 from schakel.cli.console import complain
 from schakel.errors import SchakelError
 
@@ -42,12 +57,14 @@ app.command("init")(home.init)
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("send")(send.send)
+app.command("preview")(preview.preview)
 app.command("status")(case.status)
 app.command("verify")(verify.verify)
 app.command("schema")(schema.schema)
 app.add_typer(case.group, name="case")
 app.add_typer(parked.group, name="parked")
 app.add_typer(alarms.group, name="alarms")
+app.add_typer(drop.group, name="drop")
 app.add_typer(partners.group, name="partners")
 app.add_typer(mapping.group, name="mapping")
 app.add_typer(region.group, name="region")

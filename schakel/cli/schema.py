@@ -17,6 +17,7 @@ class Published(StrEnum):
     CASE_MESSAGE = "case-message"
     CASE_VIEW = "case-view"
     THV_AANMELDING = "thv-aanmelding"
+    THV_CSV = "thv-csv"
     REFERRAL = "referral"
     OPENAPI = "openapi"
 
@@ -41,13 +42,19 @@ def _schema(name: Published) -> dict[str, Any]:
 
             return _titled(case_view_schema(), CASE_VIEW)
         case Published.THV_AANMELDING:
-            import json
-            from importlib.resources import files
-
-            found: dict[str, Any] = json.loads(files("mappings").joinpath("thv_aanmelding/schema.json").read_bytes())
-            return found
+            return _of_mapping("thv_aanmelding")
+        case Published.THV_CSV:
+            return _of_mapping("thv_csv")
         case Published.OPENAPI:
             return _openapi()
+
+
+def _of_mapping(folder: str) -> dict[str, Any]:
+    import json
+    from importlib.resources import files
+
+    found: dict[str, Any] = json.loads(files("mappings").joinpath(folder, "schema.json").read_bytes())
+    return found
 
 
 def _titled(schema: dict[str, Any], title: str) -> dict[str, Any]:

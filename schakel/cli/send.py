@@ -11,7 +11,7 @@ import typer
 
 from schakel.cli.console import AsJson, Exit, say, show_fields, show_json, stop
 
-MEDIA_TYPES: Final = {".json": "application/json", ".xml": "application/xml"}
+MEDIA_TYPES: Final = {".json": "application/json", ".xml": "application/xml", ".csv": "text/csv"}
 FHIR: Final = "application/fhir+json"
 SUFFIX_FHIR: Final = (".fhir.json", ".fhir")
 TIMEOUT: Final = 60.0  # seconds
