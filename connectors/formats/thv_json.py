@@ -18,9 +18,9 @@ import mappings
 from connectors.formats.json_reply import accepted_json
 from connectors.formats.strict_json import read_json
 from mappings.shape import UNKNOWN
-from schakel.strict_yaml import dotted, near
 from schakel.errors import Finding, Malformed, Refusal, UnsupportedFormat
 from schakel.ports import Envelope, Receipt, Reply
+from schakel.strict_yaml import dotted, near
 
 SCHEMA: Final = Path(mappings.__file__).parent / "thv_aanmelding" / "schema.json"
 MAX_FINDINGS: Final = 20
