@@ -40,6 +40,7 @@ from schakel.records import (
     CaseFacts,
     Decision,
     Facts,
+    JoinedCase,
     MatchKey,
     NewCase,
     NewDelivery,
@@ -227,6 +228,7 @@ class Decider:
                 secrecy=self._sealed_secrecy(home),
                 orders=orders,
                 max_ordinal=ordinal,
+                shared=self._shared(home),
             ),
             keys=arrival.keys,
             kind=kind.value,
@@ -274,7 +276,7 @@ class Decider:
         chosen = household.choose(arrival.programme, facts.matches)
         case = next((match for match in facts.matches if match.id == chosen.join), None)
         case_id = case.id if case else self._new_id()
-        before = self._secrecy(case)
+        before = _secrecy_of(self._vault, case) if case else Secrecy()
         return _Household(
             id=case_id,
             wrapped_key=case.wrapped_key if case else self._vault.new_key(case_id),
@@ -406,17 +408,17 @@ class Decider:
 
     # -- seals
 
-    def _secrecy(self, case: CaseFacts | None) -> Secrecy:
-        if case is None or case.secrecy is None:
-            return Secrecy()
-        place = SealPlace("case_file", case.id, "secrecy")
-        return Secrecy.from_bytes(self._vault.open(case.wrapped_key, case.secrecy, owner=case.id, place=place))
-
     def _sealed_secrecy(self, home: _Household) -> bytes | None:
         if home.secrecy == home.before:
             return None
-        place = SealPlace("case_file", home.id, "secrecy")
-        return self._vault.seal(home.wrapped_key, home.secrecy.to_bytes(), owner=home.id, place=place)
+        return self._vault.seal(home.wrapped_key, home.secrecy.to_bytes(), owner=home.id, place=_secrecy_at(home.id))
+
+    def _shared(self, home: _Household) -> tuple[tuple[str, bytes], ...]:
+        """What this message tells of secrets, for the cases that were joined to its case."""
+        if home.case is None or home.secrecy == home.before:
+            return ()
+        new = [(each, _with(self._vault, each, home.secrecy)) for each in home.case.joined]
+        return tuple((each.id, sealed) for each, sealed in new if sealed is not None)
 
     def _sealed_message(self, message_id: str, message: CaseMessage, case_id: str, wrapped_key: bytes) -> bytes:
         plain = message.model_dump_json(by_alias=True, exclude_none=True).encode()
@@ -428,6 +430,30 @@ class Decider:
             municipality=where.code if where.in_region else None,
             wrapped_key=home.wrapped_key,
         )
+
+
+def share_secrecy(vault: Vault, one: CaseFacts, other: CaseFacts) -> bytes | None:
+    """ports.ShareSecrecy, for two cases that a person joins. Raises Tampered."""
+    return _with(vault, one, _secrecy_of(vault, other))
+
+
+def _with(vault: Vault, case: CaseFacts | JoinedCase, more: Secrecy) -> bytes | None:
+    """The case's secrecy with more, sealed; None when it knew that already."""
+    before = _secrecy_of(vault, case)
+    merged = before.union(more)
+    if merged == before:
+        return None
+    return vault.seal(case.wrapped_key, merged.to_bytes(), owner=case.id, place=_secrecy_at(case.id))
+
+
+def _secrecy_of(vault: Vault, case: CaseFacts | JoinedCase) -> Secrecy:
+    if case.secrecy is None:
+        return Secrecy()
+    return Secrecy.from_bytes(vault.open(case.wrapped_key, case.secrecy, owner=case.id, place=_secrecy_at(case.id)))
+
+
+def _secrecy_at(case_id: str) -> SealPlace:
+    return SealPlace("case_file", case_id, "secrecy")
 
 
 def _versions(reading: Reading) -> str:

@@ -18,6 +18,7 @@ from schakel.records import (
     Arrival,
     AuditEntry,
     Bell,
+    CaseFacts,
     CaseRecord,
     Claimed,
     Decision,
@@ -245,6 +246,7 @@ class Vault(Protocol):
 Decide = Callable[[Arrival, Facts], Decision]
 DecideAnswer = Callable[[AnswerArrival, "RequestFacts | None"], AnswerDecision]
 DecideParked = Callable[[ParkedFacts], Decision]
+ShareSecrecy = Callable[[CaseFacts, CaseFacts], bytes | None]  # the first's secrecy, with the second's; None: as it is
 
 
 class IntakeStore(Protocol):
@@ -315,9 +317,10 @@ class LedgerStore(Protocol):
         """Raises each alarm and notes when the next reminder is due."""
 
     async def decide_suggestion(
-        self, case_id: str, other_case_id: str, *, join: bool, by: str, reason: str, now: datetime
+        self, case_id: str, other_case_id: str, *, join: bool, by: str, reason: str, now: datetime, share: ShareSecrecy
     ) -> bool:
-        """Join (the younger case's messages go on under the older) or keep apart; audited."""
+        """Join (the younger case's messages go on under the older; `share` is called for each of the two) or keep
+        apart; audited."""
 
 
 class AdminStore(Protocol):

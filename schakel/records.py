@@ -95,6 +95,16 @@ class CaseFacts:
     orders: tuple[KnownOrder, ...]
     max_ordinal: int
     recipients: tuple[Recipient, ...]
+    joined: tuple[JoinedCase, ...] = ()  # younger cases that were joined to it
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedCase:
+    """What was accepted under it still goes out under its own key, with the secrecy of the whole household."""
+
+    id: str
+    wrapped_key: bytes
+    secrecy: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,7 @@ class CaseChange:
     secrecy: bytes | None = None
     orders: tuple[KnownOrder, ...] = ()
     max_ordinal: int = 0
+    shared: tuple[tuple[str, bytes], ...] = ()  # (joined case, its new sealed secrecy)
 
 
 @dataclass(frozen=True, slots=True)

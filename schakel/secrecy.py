@@ -65,6 +65,18 @@ class Secrecy(Frozen):
             unidentified=unidentified,
         )
 
+    def union(self, other: Secrecy) -> Secrecy:
+        """With what another case of the same household knows."""
+        persons = list(self.persons)
+        for person in other.persons:
+            persons = _add(persons, person)
+        return Secrecy(
+            persons=tuple(sorted(persons, key=lambda person: person.keys)),
+            addresses=tuple(sorted({*self.addresses, *other.addresses})),
+            incomparable=self.incomparable or other.incomparable,
+            unidentified=self.unidentified or other.unidentified,
+        )
+
     def hides_address(self, address: Address, blind: Blind) -> bool:
         """This address is one that the case knows as secret."""
         return address.secret or not _blinded_address(address, blind).isdisjoint(self.addresses)

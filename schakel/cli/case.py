@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -126,12 +127,20 @@ async def _case(reference: str, by: str) -> CaseRecord | None:
 
 
 async def _suggestion(case: str, other: str, by: str, reason: str, join: bool) -> bool | None:
+    from schakel.decision import share_secrecy
+
     async with opened() as hub:
         first, second = await hub.store.case_by_id(case), await hub.store.case_by_id(other)
         if first is None or second is None:
             return None
         return await hub.store.decide_suggestion(
-            first.id, second.id, join=join, by=by, reason=reason, now=hub.clock.now()
+            first.id,
+            second.id,
+            join=join,
+            by=by,
+            reason=reason,
+            now=hub.clock.now(),
+            share=partial(share_secrecy, hub.vault),
         )
 
 

@@ -28,6 +28,10 @@ UPDATE case_file SET
     max_ordinal = max(max_ordinal, :max_ordinal)
 WHERE id = :id"""
 
+# What a household knows of secrets reaches each of its cases; a new secrecy raises the version.
+SHARE_SECRECY: Final = """
+UPDATE case_file SET secrecy = :secrecy, secrecy_version = secrecy_version + 1 WHERE id = :id"""
+
 # A key of the case; a strong key that another open case of the programme holds stays with that one.
 ADD_KEY: Final = """
 INSERT INTO match_key (case_id, programme, kind, digest, strong, open)
@@ -104,6 +108,8 @@ def write_case(db: Db, decision: Decision, *, now: datetime) -> None:
         secrecy=change.secrecy,
         max_ordinal=change.max_ordinal,
     )
+    for joined, secrecy in change.shared:
+        db.run(SHARE_SECRECY, id=joined, secrecy=secrecy)
     add_keys(db, decision.case_id, decision.keys)
     for order in change.orders:
         add_order(db, decision.case_id, order)

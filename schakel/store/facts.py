@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from schakel.records import CaseFacts, Facts, KnownOrder, MatchKey, Recipient
+from schakel.records import CaseFacts, Facts, JoinedCase, KnownOrder, MatchKey, Recipient
 from schakel.store.engine import Db
 from schakel.store.rows import Row, maybe_moment
 
@@ -28,6 +28,12 @@ SELECT number, imposed_at FROM known_order WHERE case_id = :case_id ORDER BY imp
 RECIPIENTS: Final = """
 SELECT recipient, role, id, state FROM request
 WHERE case_id = :case_id AND state NOT IN ('withdrawn', 'superseded') ORDER BY asked_at, id"""
+
+
+# Younger cases that were joined to it and are not erased.
+JOINED: Final = """
+SELECT id, wrapped_key, secrecy FROM case_file
+WHERE joined_to = :case_id AND wrapped_key IS NOT NULL ORDER BY id"""
 
 
 def facts_of(db: Db, keys: Sequence[MatchKey]) -> Facts:
@@ -63,6 +69,7 @@ def _case_facts(db: Db, row: Row, matched: frozenset[str]) -> CaseFacts:
             Recipient(asked["recipient"], asked["role"], asked["id"], asked["state"])
             for asked in db.all(RECIPIENTS, case_id=case_id)
         ),
+        joined=tuple(JoinedCase(**joined) for joined in db.all(JOINED, case_id=case_id)),
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from schakel.household import order_count
-from schakel.ports import DecideAnswer
+from schakel.ports import DecideAnswer, ShareSecrecy
 from schakel.records import (
     AnswerArrival,
     AnswerDecision,
@@ -28,7 +28,7 @@ from schakel.records import (
 from schakel.region import DUO, LEADING
 from schakel.states import Machine, RequestState, Role
 from schakel.store.alarms import close_alarms, raise_alarm
-from schakel.store.decision import add_keys, add_order, add_parked
+from schakel.store.decision import SHARE_SECRECY, add_keys, add_order, add_parked
 from schakel.store.delivery import BY_ID, received
 from schakel.store.engine import Db
 from schakel.store.events import Author, move, note
@@ -322,18 +322,28 @@ WHERE id IN (:one, :two) AND closed_at IS NULL ORDER BY opened_at, id"""
 KEYS_OF: Final = "SELECT kind, digest FROM match_key WHERE case_id = :case_id ORDER BY kind, digest"
 CLOSE_JOINED: Final = """
 UPDATE case_file SET closed_at = :now, joined_to = :older, erase_at = :erase_at WHERE id = :younger"""
+JOINED_BEFORE: Final = "UPDATE case_file SET joined_to = :older WHERE joined_to = :younger"
 TAKE_ORDINAL: Final = "UPDATE case_file SET max_ordinal = max(max_ordinal, :ordinal) WHERE id = :older"
 
 
 def decide_suggestion(
-    db: Db, case_id: str, other: str, terms: Terms, *, join: bool, by: str, reason: str, now: datetime
+    db: Db,
+    case_id: str,
+    other: str,
+    terms: Terms,
+    *,
+    join: bool,
+    by: str,
+    reason: str,
+    now: datetime,
+    share: ShareSecrecy,
 ) -> bool:
     """False: no open suggestion between the two, or (join) they are not two open cases of one programme."""
     suggestion = db.one(OPEN_SUGGESTION, one=case_id, two=other)
     if suggestion is None:
         return False
     author = Author(Role.OPERATOR, f"operator:{by}", now)
-    if join and not _join(db, case_id, other, terms, now=now):
+    if join and not _join(db, case_id, other, terms, now=now, share=share):
         return False
     state = "joined" if join else "kept-apart"
     db.run(DECIDE_SUGGESTION, **suggestion, state=state, by=by, now=text(now), reason=reason)
@@ -341,18 +351,25 @@ def decide_suggestion(
     return True
 
 
-def _join(db: Db, case_id: str, other: str, terms: Terms, *, now: datetime) -> bool:
+def _join(db: Db, case_id: str, other: str, terms: Terms, *, now: datetime, share: ShareSecrecy) -> bool:
     """The younger case closes and hands keys and orders on: what comes for it goes on under the older one.
 
-    Its messages, requests and answers stay readable under its own key; the older case lists its messages.
+    Its messages, requests and answers stay readable under its own key; the older case lists its messages. Each learns
+    what the other knows of secrets: a hidden address stays hidden under whichever case it goes out.
     """
     cases = db.all(OLDER_FIRST, one=case_id, two=other)
     if len(cases) != 2 or cases[0]["programme"] != cases[1]["programme"]:
         return False
     older, younger = cases[0]["id"], cases[1]["id"]
-    facts = case_facts(db, younger)
+    facts, older_facts = case_facts(db, younger), case_facts(db, older)
+    if facts is not None and older_facts is not None:
+        for one, another in ((older_facts, facts), (facts, older_facts)):
+            secrecy = share(one, another)
+            if secrecy is not None:
+                db.run(SHARE_SECRECY, id=one.id, secrecy=secrecy)
     keys = db.all(KEYS_OF, case_id=younger)
     erase_at = text(now + terms.keeping.content_after_close)
+    db.run(JOINED_BEFORE, older=older, younger=younger)
     db.run(CLOSE_JOINED, older=older, younger=younger, now=text(now), erase_at=erase_at)
     add_keys(db, older, [MatchKey(key["kind"], key["digest"]) for key in keys])
     for order in facts.orders if facts is not None else ():

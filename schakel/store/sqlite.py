@@ -11,7 +11,7 @@ from typing import Final
 from schakel.audit import Signer
 from schakel.errors import Refusal, Unacceptable
 from schakel.failpoints import Failpoint
-from schakel.ports import Decide, DecideAnswer, DecideParked
+from schakel.ports import Decide, DecideAnswer, DecideParked, ShareSecrecy
 from schakel.records import (
     Accepted,
     AlarmRow,
@@ -169,11 +169,11 @@ class SqliteStore:
         await self._engine.write(lambda db: ledger.remind(db, reminders, now=now))
 
     async def decide_suggestion(
-        self, case_id: str, other_case_id: str, *, join: bool, by: str, reason: str, now: datetime
+        self, case_id: str, other_case_id: str, *, join: bool, by: str, reason: str, now: datetime, share: ShareSecrecy
     ) -> bool:
         return await self._engine.write(
             lambda db: ledger.decide_suggestion(
-                db, case_id, other_case_id, self._terms, join=join, by=by, reason=reason, now=now
+                db, case_id, other_case_id, self._terms, join=join, by=by, reason=reason, now=now, share=share
             )
         )
 

@@ -10,7 +10,7 @@ import pytest
 
 from schakel.errors import Conflict
 from schakel.ports import Store
-from schakel.records import Arrival, Claimed, Decision, Facts, MatchKey, NewAlarm
+from schakel.records import Arrival, CaseFacts, Claimed, Decision, Facts, MatchKey, NewAlarm
 from tests.conformance.store_cases import (
     NOW,
     SECOND,
@@ -38,6 +38,10 @@ async def asked(store: Store, item: Arrival | None = None) -> Claimed:
 def reference(claimed: Claimed) -> str:
     assert claimed.request_reference is not None
     return claimed.request_reference
+
+
+def share(one: CaseFacts, other: CaseFacts) -> bytes:
+    return f"{one.id} with {other.id}".encode()
 
 
 class LedgerPromises:
@@ -195,7 +199,9 @@ class LedgerPromises:
 
     async def test_joined_the_younger_goes_on_under_the_older(self, store: Store) -> None:
         older, younger = await self._two(store, key("person", "x"))
-        assert await store.decide_suggestion(younger, older, join=True, by="Jo", reason="same", now=NOW + SECOND)
+        assert await store.decide_suggestion(
+            younger, older, join=True, by="Jo", reason="same", now=NOW + SECOND, share=share
+        )
         decide = Decider()
         await accept_one(store, decide, arrival(keys=(key("source-case", "b"),)))
         assert [case.id for case in decide.seen[0].matches] == [older]
@@ -203,12 +209,14 @@ class LedgerPromises:
         assert case is not None
         assert len(case.messages) == 3
         assert case.suggestions[0].state == "joined"
-        again = await store.decide_suggestion(older, younger, join=False, by="Jo", reason="no", now=NOW)
+        assert case.secrecy == f"{older} with {younger}".encode()
+        assert [joined.id for joined in decide.seen[0].matches[0].joined] == [younger]
+        again = await store.decide_suggestion(older, younger, join=False, by="Jo", reason="no", now=NOW, share=share)
         assert again is False
 
     async def test_kept_apart_both_go_on(self, store: Store, sql: Side) -> None:
         older, younger = await self._two(store, key("person", "x"))
-        assert await store.decide_suggestion(older, younger, join=False, by="Jo", reason="others", now=NOW)
+        assert await store.decide_suggestion(older, younger, join=False, by="Jo", reason="others", now=NOW, share=share)
         decide = Decider()
         await accept_one(store, decide, arrival(keys=(key("source-case", "b"),)))
         assert [case.id for case in decide.seen[0].matches] == [younger]
