@@ -48,9 +48,7 @@ class Household:
 
     def hidden_in(self, data: bytes) -> list[str]:
         every = list(plants.words_of([self.order, self.crisis]))
-        wanted = [
-            each for each in every if (each.kind in HIDDEN and each.side == OTHERS) or each.kind.endswith("-prose")
-        ]
+        prose = [each for each in every if each.kind.endswith("-prose")]
         hers = [each for each in every if each.kind in HIDDEN and each.side == OTHERS]
         return [f"{each.kind}: {each.path}" for each in found([*prose, *hers], data)]
 
