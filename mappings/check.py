@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from mappings.codebook import CodebookShelf
 from mappings.engine import CompiledMapping, load_mapping
-from mappings.lineage import item_bases, plain_path, taken
+from mappings.lineage import coverage, item_bases, plain_path, taken
 from mappings.mapping_file import Engine, Rule
 from mappings.shape import Path as Place
-from mappings.shape import Shape, reaches, shape_of
+from mappings.shape import Read, Shape, reaches, shape_of, union
 from schakel.errors import ConfigurationError, Finding
 from schakel.message import Answer, Frozen, Referral
 from schakel.strict_yaml import fault, near
@@ -61,6 +61,14 @@ def lineage(mapping: CompiledMapping) -> dict[str, tuple[str, ...]]:
     for rule in mapping.rules:
         _lineage(rule, mapping.shape, ((),), (), "", found)
     return {target: tuple(sorted(paths)) for target, paths in sorted(found.items())}
+
+
+def lost(mapping: CompiledMapping) -> tuple[str, ...]:
+    """The leaves (dotted) of what it reads that no rule takes: what stays behind, each ignored with a reason."""
+    read: Read = {}
+    for rule in mapping.rules:
+        read = union(read, coverage(rule, mapping.shape, ((),), ()))
+    return tuple(sorted(".".join(leaf) for leaf in mapping.shape.leaves() if not reaches(read, leaf)))
 
 
 def _lineage(
@@ -117,13 +125,15 @@ def _losses(mapping: CompiledMapping, place: str) -> Iterator[Finding]:
 
 
 def _target_shape(mapping: CompiledMapping) -> Shape | None:
-    """The shape of what is written; None when nobody declared it (`target.json` beside the mapping does)."""
+    """The shape of what is written; None when nobody declared it. `target.json` beside the mapping does, or the schema
+    of the mapping that reads such documents and that `writes` names."""
     if mapping.writes in NOUNS:
         return shape_of(NOUNS[mapping.writes].model_json_schema(by_alias=True))
-    declared = mapping.folder / "target.json"
-    if declared.exists():
-        schema: Any = json.loads(declared.read_bytes())
-        return shape_of(schema)
+    read_by = mapping.folder.parent / mapping.writes.partition("@")[0].replace("-", "_")
+    for declared in (mapping.folder / "target.json", read_by / "schema.json"):
+        if declared.exists():
+            schema: Any = json.loads(declared.read_bytes())
+            return shape_of(schema)
     return None
 
 

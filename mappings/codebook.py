@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field
@@ -29,6 +29,7 @@ Day = Annotated[date, BeforeValidator(_day)]
 class _Entry(Strict):
     to: str | bool | None
     nl: str | None = None
+    agreement: Literal["local"] | None = None  # the standard does not say so: agreed with the partners of a region
     valid_from: Day | None = None
     valid_to: Day | None = None  # the last day on which the code holds
 
@@ -39,6 +40,7 @@ class _File(Strict):
     source: Annotated[str, Field(min_length=1)]
     valid_from: Day | None = None
     valid_to: Day | None = None
+    otherwise: str | None = None  # outgoing only: their word for what of ours they have no word for
     entries: Annotated[dict[str, str | bool | _Entry | None], Field(min_length=1)]
 
 
@@ -53,18 +55,21 @@ class UnknownCode(Exception):
 @dataclass(frozen=True, slots=True)
 class Codebook:
     """One table. `entries`: the source's code → (our code, first day, last day); a `null` target means: known, says
-    nothing."""
+    nothing. `otherwise`: for every other code; None: it is unknown."""
 
     name: str
     version: str
     source: str
     entries: Mapping[str, tuple[str | bool | None, date | None, date | None]]
+    otherwise: str | None = None
 
     def translate(self, code: str, *, now: datetime) -> str | bool | None:
         """Our code for the source's. Exact match only. Raises UnknownCode."""
         try:
             to, first, last = self.entries[code]
         except KeyError:
+            if self.otherwise is not None:
+                return self.otherwise
             raise UnknownCode("unknown") from None
         if first is not None or last is not None:
             today = now.astimezone(LOCAL).date()
@@ -110,4 +115,6 @@ def read_codebook(path: Path) -> Codebook:
     for code, entry in file.entries.items():
         one = entry if isinstance(entry, _Entry) else _Entry(to=entry)
         entries[code] = (one.to, one.valid_from or file.valid_from, one.valid_to or file.valid_to)
-    return Codebook(name=file.codebook, version=file.version, source=file.source, entries=entries)
+    return Codebook(
+        name=file.codebook, version=file.version, source=file.source, entries=entries, otherwise=file.otherwise
+    )

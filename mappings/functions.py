@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The host functions that a mapping can call: `$code`, `$moment`, `$partialDate`, `$postcode`, `$phone`."""
+"""The host functions that a mapping can call: `$code`, `$moment`, `$partialDate`, `$postcode`, `$phone`; and on the
+way out `$stufMoment`, `$dutchTime`, `$urn` and `$mapping`."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final
+from uuid import UUID, uuid5
 
 from mappings.codebook import LOCAL, Codebook, UnknownCode
 
@@ -82,8 +84,44 @@ def phone(text: Any) -> str | None:
     return " ".join(_text(text, "phone").split()) or None
 
 
-def host_functions(books: Mapping[str, Codebook], now: datetime) -> dict[str, Callable[..., Any]]:
-    """The functions by the name that mappings use; `$code` knows only the books that the mapping declares."""
+def stuf_moment(text: Any) -> str | None:
+    """RFC 3339 → StUF `JJJJMMDDuummssfff` in Dutch local time (StUF times carry no offset). Absent gives nothing."""
+    local = _local(text, "stufMoment")
+    return None if local is None else f"{local.year:04}{local:%m%d%H%M%S}{local.microsecond // 1000:03}"
+
+
+def dutch_time(text: Any) -> str | None:
+    """RFC 3339 → `dd-mm-jjjj uu:mm` in Dutch local time, for people. Absent gives nothing."""
+    local = _local(text, "dutchTime")
+    return None if local is None else f"{local:%d-%m}-{local.year:04} {local:%H:%M}"
+
+
+def _local(text: Any, function: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        read = datetime.fromisoformat(_text(text, function))
+        if read.tzinfo is None:
+            raise ValueError("no offset")
+        return read.astimezone(LOCAL)
+    except (ValueError, OverflowError):
+        raise Unfit("contradiction", f"{function}: not a moment with an offset") from None
+
+
+def urn(*parts: Any) -> str:
+    """A `urn:uuid:` made of its parts (UUIDv5): the same parts give the same one. An absent part counts as empty."""
+    if not all(part is None or isinstance(part, str) for part in parts):
+        raise Unfit("mapping-error", "urn: takes text")
+    name = "\x1f".join(part or "" for part in parts)
+    return f"urn:uuid:{uuid5(URN_SPACE, name)}"
+
+
+URN_SPACE: Final = UUID("5c3cd2b2-6f0c-5c3b-8f5a-0f0d5a4c1e77")  # ours; drawn once
+
+
+def host_functions(books: Mapping[str, Codebook], now: datetime, mapping: str = "") -> dict[str, Callable[..., Any]]:
+    """The functions by the name that mappings use; `$code` knows only the books that the mapping declares; `mapping` is
+    its own name and version."""
 
     def code(book: Any, value: Any = None) -> Any:
         if value is None:
@@ -94,10 +132,22 @@ def host_functions(books: Mapping[str, Codebook], now: datetime) -> dict[str, Ca
             return [translate(books[book], each, now=now) for each in value]
         return translate(books[book], value, now=now)
 
-    return {"code": code, "moment": moment, "partialDate": partial_date, "postcode": postcode, "phone": phone}
+    return {
+        "code": code,
+        "moment": moment,
+        "partialDate": partial_date,
+        "postcode": postcode,
+        "phone": phone,
+        "stufMoment": stuf_moment,
+        "dutchTime": dutch_time,
+        "urn": urn,
+        "mapping": lambda: mapping,
+    }
 
 
-NAMES: Final = frozenset({"code", "moment", "partialDate", "postcode", "phone"})
+NAMES: Final = frozenset(
+    {"code", "moment", "partialDate", "postcode", "phone", "stufMoment", "dutchTime", "urn", "mapping"}
+)
 
 
 def translate(book: Codebook, value: Any, *, now: datetime) -> Any:

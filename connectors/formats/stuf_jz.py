@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The format `stuf-jz`: StUF-Jeugdzorg 1.0.9 notifications, as plain XML or in a SOAP 1.1 envelope.
+"""The format `stuf-jz`: StUF-Jeugdzorg 1.0.9, as plain XML or in a SOAP 1.1 envelope.
 
-Reads `meldingGeneriekDi01` and `vtMeldingDi01`; writes them back from the same plain document; answers with Bv03, Fo01
-and Fo03. The shape comes from the schema.json of each mapping, so that format and mapping cannot drift apart.
+Reads `meldingGeneriekDi01` and `vtMeldingDi01` as referrals, `uitkomstMeldingGeneriekDi01`, Bv03, Fo01 and Fo03 as
+answers; writes notifications, outcomes and `vtTerugkoppelingDi01`; answers with Bv03, Fo01 and Fo03. The shape comes
+from the schema.json of each mapping, so that format and mapping cannot drift apart.
 """
 
 from __future__ import annotations
@@ -21,16 +22,27 @@ from lxml import etree
 from connectors.formats import stuf_jz_reply as replies
 from connectors.formats.stuf_jz_header import Found, Header, find_message, is_stuf, read_header, soap_message
 from connectors.formats.stuf_jz_read import JZ, Schema, convert
+from connectors.formats.stuf_jz_word import answer_of, word_of
 from connectors.formats.stuf_jz_write import write_message
 from connectors.formats.stuf_jz_xsd import XsdCheck
 from connectors.formats.xml import local_name, parse, starts_like_xml
 from schakel.errors import Finding, Malformed, Refusal, UnsupportedFormat
 from schakel.ports import Envelope, Receipt, Reply
+from schakel.records import AnswerOutcome
 
 # message → its mapping, and the field of `object` that tells what belongs together
-_MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
+_REFERRALS: Final[Mapping[str, tuple[str, str]]] = {
     "meldingGeneriekDi01": ("stuf-melding-generiek", "identificatie"),
     "vtMeldingDi01": ("stuf-vt-melding", "identificatieVtMelding"),
+}
+_ANSWERS: Final[Mapping[str, tuple[str, str]]] = {
+    "uitkomstMeldingGeneriekDi01": ("stuf-uitkomst", "uwIdentificatie"),
+}
+_WRITTEN: Final = {  # message → where its shape is declared
+    "meldingGeneriekDi01": "stuf_melding_generiek/schema.json",
+    "vtMeldingDi01": "stuf_vt_melding/schema.json",
+    "uitkomstMeldingGeneriekDi01": "stuf_uitkomst/schema.json",
+    "vtTerugkoppelingDi01": "feedback_stuf_vt/target.json",
 }
 
 
@@ -43,7 +55,7 @@ class StufJeugdzorg:
     def __init__(self, *, schemas: Path | None = None) -> None:
         """`schemas`: a folder with the standard's own XSDs in `gm` and `vt`; then what comes in is also checked with
         them. Raises ConfigurationError when they cannot be read."""
-        self._shapes: dict[str, Schema] = {message: _shape(mapping) for message, (mapping, _) in _MESSAGES.items()}
+        self._shapes: dict[str, Schema] = {message: _shape(file) for message, file in _WRITTEN.items()}
         self._xsd = None if schemas is None else XsdCheck(schemas)
         self._lock = threading.Lock()
 
@@ -52,11 +64,36 @@ class StufJeugdzorg:
 
     def read(self, body: bytes) -> Envelope:
         """Raises Malformed and UnsupportedFormat."""
-        found = find_message(parse(body))
+        return self._read(find_message(parse(body)), _REFERRALS)
+
+    def read_answer(self, body: bytes) -> Envelope:
+        """An outcome, or what a message of ours met (Bv03, Fo01, Fo03). Raises Malformed and UnsupportedFormat."""
+        root = parse(body)
+        reply = answer_of(root)
+        return self._read(find_message(root), _ANSWERS) if reply is None else self._read_word(root, reply)
+
+    def _read_word(self, root: etree._Element, reply: etree._Element) -> Envelope:
+        word, header = word_of(reply), read_header(reply)
+        if word is None or header is None:
+            text = ("Het crossRefnummer of de zender is onbruikbaar.", "The crossRefnummer or the sender is unusable.")
+            raise Malformed(Finding("stuurgegevens", "stuf-header", *text))
+        return Envelope(
+            format=self.name,
+            mapping="",
+            message_reference=header.reference,
+            source_case_reference=word.delivery_id,
+            document={},
+            digest=hashlib.sha256(etree.tostring(reply)).digest(),
+            sender_oin=header.sender["organisatie"],
+            reply_context={"soap": root is not reply},
+            word=word,
+        )
+
+    def _read(self, found: Found, known: Mapping[str, tuple[str, str]]) -> Envelope:
         message = found.message
         kind = local_name(message)
-        if kind not in _MESSAGES or etree.QName(message).namespace != JZ:
-            raise UnsupportedFormat(_unsupported(message))
+        if kind not in known or etree.QName(message).namespace != JZ:
+            raise UnsupportedFormat(_unsupported(message, known))
         if self._xsd is not None:
             with self._lock:  # an lxml schema keeps its errors in itself
                 findings = self._xsd.findings(message, kind)
@@ -70,7 +107,7 @@ class StufJeugdzorg:
             raise Malformed(
                 Finding("stuurgegevens", "stuf-header", "De stuurgegevens zijn onbruikbaar.", "The header is unusable.")
             )
-        mapping, reference_field = _MESSAGES[kind]
+        mapping, reference_field = known[kind]
         return Envelope(
             format=self.name,
             mapping=mapping,
@@ -95,6 +132,13 @@ class StufJeugdzorg:
         answer = replies.duplicate if receipt.duplicate else replies.acknowledgement
         return answer(header, receipt, soap=context["soap"], now=now, hub_oin=hub_oin)
 
+    def answered(self, envelope: Envelope, outcome: AnswerOutcome, *, now: datetime, hub_oin: str) -> Reply:
+        """Bv03; on a Bv or Fo message nothing at all, for else two systems would thank each other for ever."""
+        if envelope.word is not None:
+            return Reply(202, self.media_types[0], b"")
+        kept = Receipt(message_id=envelope.source_case_reference, state="", duplicate=False, notices=())
+        return self.accepted(envelope, kept, now=now, hub_oin=hub_oin)
+
     def refused(self, refusal: Refusal, body: bytes, *, now: datetime, hub_oin: str, accept: str) -> Reply | None:
         """Fo01 or Fo03; None when the header cannot be read, when StUF has no fault for it, or when the asker takes
         no XML."""
@@ -106,8 +150,8 @@ class StufJeugdzorg:
         return replies.refusal_reply(fault, refusal, header, soap=found.soap, now=now, hub_oin=hub_oin)
 
 
-def _shape(mapping: str) -> Schema:
-    text = files("mappings").joinpath(mapping.replace("-", "_"), "schema.json").read_text("utf-8")
+def _shape(file: str) -> Schema:
+    text = files("mappings").joinpath(*file.split("/")).read_text("utf-8")
     shape: Schema = json.loads(text)
     return shape
 
@@ -121,13 +165,15 @@ def _found(body: bytes) -> Found | None:
     return found if found is not None and is_stuf(found.message) else None
 
 
-def _unsupported(message: etree._Element) -> Finding:
+def _unsupported(message: etree._Element, known: Mapping[str, tuple[str, str]]) -> Finding:
     if is_stuf(message):
+        words = ["Bv03", "Fo01", "Fo03"] if known is _ANSWERS else []
+        *others, last = [*known, *words]
         return Finding(
             "stuurgegevens/functie",
             "stuf-function",
-            "Alleen meldingGeneriekDi01 en vtMeldingDi01 worden gelezen.",
-            "Only meldingGeneriekDi01 and vtMeldingDi01 are read.",
+            f"Alleen {', '.join(others)} en {last} worden hier gelezen.",
+            f"Only {', '.join(others)} and {last} are read here.",
         )
     return Finding("document", "stuf-message", "Dit is geen StUF-Jeugdzorg.", "This is not StUF-Jeugdzorg.")
 

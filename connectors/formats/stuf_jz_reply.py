@@ -53,6 +53,7 @@ NOT_ALLOWED: Final = Fault(
 NOT_CONFORM: Final = Fault("Fo03", "StUF055", "client", "Berichtbody is niet conform schema in sectormodel")
 UNKNOWN_FUNCTION: Final = Fault("Fo03", "StUF037", "server", "Functie niet ondersteund")
 NOT_STORED: Final = Fault("Fo03", "StUF046", "server", "Opslaan bericht niet mogelijk")
+NOT_TAKEN: Final = Fault("Fo01", "StUF058", "client", "Proces voor afhandelen bericht geeft fout")
 FAILED: Final = Fault("Fo03", "StUF058", "server", "Proces voor afhandelen bericht geeft fout")
 
 _BY_SLUG: Final[Mapping[str, Fault]] = {
@@ -60,6 +61,7 @@ _BY_SLUG: Final[Mapping[str, Fault]] = {
     "unsupported-format": UNKNOWN_FUNCTION,
     "forbidden": NOT_ALLOWED,
     "conflict": CONFLICT,
+    "refused": NOT_TAKEN,
     "store-unavailable": NOT_STORED,
     "throttled": FAILED,
 }

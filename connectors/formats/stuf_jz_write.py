@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A plain document becomes a StUF-Jeugdzorg message again: the reverse of reading, in the schema's own order."""
+"""A plain document becomes a StUF-Jeugdzorg message again: the reverse of reading, in the schema's own order.
+
+What the standard wants and the document lacks goes without value, and always for the same reason (waardeOnbekend): a
+recipient cannot tell from it whether something is unknown or withheld.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -39,7 +44,9 @@ def _object(
         values = value.get(name, []) if repeats else [value[name]] if name in value else []
         for index, each in enumerate(values, start=1):
             _value(element, name, each, one, reasons, f"{where}[{index}]" if repeats else where)
-        if not values:
+        if not values and one["type"] == "object" and name in schema.get("required", ()):
+            _value(element, name, {}, one, reasons, where)  # must be there, and its own parts may lack a value
+        elif not values:
             _absent(element, name, one, reasons.get(f"{where}[1]" if repeats else where), name in _needed(schema))
 
 
@@ -54,7 +61,7 @@ def _value(
     if schema["type"] == "object":
         _object(element, value, schema, reasons, place)
         return
-    element.text = str(value)
+    element.text = _writable(str(value))
     if schema.get("x-kind") == "date-with-indicator":
         unknown = _UNKNOWN.get(_zeroes(element.text))
         if unknown is not None:
@@ -69,8 +76,8 @@ def _absent(parent: etree._Element, name: str, schema: Schema, reason: str | Non
     element.set(f"{{{XSI}}}nil", "true")
     if "x-entiteittype" in schema:
         element.set(f"{{{STUF}}}entiteittype", schema["x-entiteittype"])
-    elif schema["type"] != "object":
-        element.set(f"{{{STUF}}}noValue", reason or "geenWaarde")
+    elif schema["type"] != "object" and not schema.get("x-plain"):
+        element.set(f"{{{STUF}}}noValue", reason or UNKNOWN)
 
 
 def _extra(parent: etree._Element, extras: Any) -> None:
@@ -79,13 +86,20 @@ def _extra(parent: etree._Element, extras: Any) -> None:
     group = etree.SubElement(parent, f"{{{STUF}}}extraElementen")
     for extra in extras:
         element = etree.SubElement(group, f"{{{STUF}}}extraElement", naam=extra["naam"])
-        element.text = extra.get("waarde", "")
+        element.text = _writable(extra.get("waarde", ""))
 
 
 def _child(parent: etree._Element, name: str, schema: Schema) -> etree._Element:
     return etree.SubElement(parent, f"{{{NAMESPACES[schema['x-ns']]}}}{schema.get('x-name', name)}")
 
 
+def _writable(text: str) -> str:
+    """XML 1.0 has no words for most control characters: they would make the whole message unreadable."""
+    return _NOT_IN_XML.sub("\ufffd", text)
+
+
+UNKNOWN: Final = "waardeOnbekend"
+_NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UNKNOWN: Final = {"day": "D", "month": "M", "all": "J"}  # StUF indOnvolledigeDatum
 
 
