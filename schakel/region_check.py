@@ -21,7 +21,18 @@ from schakel.errors import ConfigurationError, Finding
 from schakel.fields import covers, field_tree, leaves
 from schakel.jsonata import JsonataError
 from schakel.message import CaseMessage, MessageKind, Programme, Sensitivity, Urgency
-from schakel.region import DUO, LEADING, MunicipalityEntry, Parking, Place, Region, Route, Target
+from schakel.region import (
+    DUO,
+    LEADING,
+    MunicipalityEntry,
+    Parking,
+    Partner,
+    Place,
+    Receiving,
+    Region,
+    Route,
+    Target,
+)
 from schakel.routing import Router, RoutingFacts
 from schakel.states import ParkCause
 
@@ -110,13 +121,28 @@ def _partners(region: Region) -> Iterator[Finding]:
                 "a recipient has a webhook or a mailbox",
             )
         way = partner.receives
-        if way is not None and way.channel == "webhook" and not _reachable(way.url):
+        if way is not None and way.channel == "stuf":
+            yield from _stuf(partner, way, place)
+        if way is not None and way.channel in ("webhook", "stuf") and not _reachable(way.url):
             yield _fault(
                 f"{place}.receives.url",
                 "webhook-url",
                 "een webhook heeft een https-adres (http alleen op loopback), zonder naam of wachtwoord erin",
                 "a webhook has an https address (http on loopback only), without credentials in it",
             )
+
+
+def _stuf(partner: Partner, way: Receiving, place: str) -> Iterator[Finding]:
+    """A StUF message names who gets it by OIN, and there is none without content."""
+    if not partner.oins:
+        yield _fault(f"{place}.oins", "stuf-oin", "een StUF-ontvanger heeft een OIN", "a StUF recipient has an OIN")
+    if way.mode != "full":
+        yield _fault(
+            f"{place}.receives.mode",
+            "stuf-full",
+            "StUF kent geen bericht zonder inhoud: alleen `full`",
+            "StUF has no message without content: `full` only",
+        )
 
 
 def _reachable(url: str | None) -> bool:

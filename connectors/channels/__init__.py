@@ -6,6 +6,7 @@ from __future__ import annotations
 from connectors.channels.address import address_rule
 from connectors.channels.mailbox import MailboxChannel
 from connectors.channels.post import Poster
+from connectors.channels.stuf import StufChannel
 from connectors.channels.webhook import WebhookChannel
 from schakel.ports import Channel
 from schakel.settings import Settings
@@ -16,6 +17,7 @@ def channels(*, settings: Settings, hub_oin: str) -> dict[str, Channel]:
     poster = Poster(rule=address_rule(settings.webhook_networks))
     made: tuple[Channel, ...] = (
         WebhookChannel(poster=poster, hub_oin=hub_oin, public_url=settings.public_url),
+        StufChannel(poster=poster),
         MailboxChannel(),
     )
     return {channel.name: channel for channel in made}

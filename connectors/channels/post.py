@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import IPv6Address
@@ -44,6 +45,15 @@ _TRANSLATED: Final[tuple[tuple[type[Exception], str], ...]] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What an HTTP server answered; of a body larger than the bound, or slower, nothing is kept."""
+
+    status: int
+    retry_after: str | None
+    body: bytes
+
+
 class Poster:
     """One kept-alive connection pool per recipient: what one recipient does never hinders another."""
 
@@ -58,17 +68,18 @@ class Poster:
 
     async def post(self, recipient: str, url: str, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
         """Returns on 2xx. Raises RecipientGone on 410 and TemporaryFailure on everything else."""
+        judge(await self.ask(recipient, url, headers=headers, body=body), now=now)
+
+    async def ask(self, recipient: str, url: str, *, headers: Mapping[str, str], body: bytes) -> Answered:
+        """As `post`, for a channel that reads the answer itself. Raises TemporaryFailure when there is none."""
         try:
             async with asyncio.timeout(self._total):
                 checked = await check(url, rule=self._rule, resolve=self._resolve)
-                status, retry_after = await self._exchange(recipient, checked, headers, body)
+                return await self._exchange(recipient, checked, headers, body)
         except tuple(kind for kind, _ in _TRANSLATED) as error:
             raise TemporaryFailure(next(reason for kind, reason in _TRANSLATED if isinstance(error, kind))) from None
-        _judge(status, retry_after, now=now)
 
-    async def _exchange(
-        self, recipient: str, checked: Checked, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, str | None]:
+    async def _exchange(self, recipient: str, checked: Checked, headers: Mapping[str, str], body: bytes) -> Answered:
         pool = self._pool(recipient, checked)
         *others, last = checked.addresses
         for address in others:
@@ -83,7 +94,7 @@ class Poster:
         address: IpAddress,
         headers: Mapping[str, str],
         body: bytes,
-    ) -> tuple[int, str | None]:
+    ) -> Answered:
         port = "" if checked.url.port is None else f":{checked.url.port}"
         host = f"[{checked.host}]" if isinstance(address, IPv6Address) and ":" in checked.host else checked.host
         request = httpx2.Request(
@@ -98,10 +109,10 @@ class Poster:
         )
         response = await pool.handle_async_request(request)
         try:
-            await _drain(response)
+            answer = await _drain(response)
         finally:
             await response.aclose()
-        return response.status_code, response.headers.get("retry-after")
+        return Answered(response.status_code, response.headers.get("retry-after"), answer)
 
     def _pool(self, recipient: str, checked: Checked) -> httpx2.AsyncHTTPTransport:
         # keyed by name too: a connection whose certificate was checked for one name never serves another
@@ -121,18 +132,22 @@ class Poster:
             await pool.aclose()
 
 
-async def _drain(response: httpx2.Response) -> None:
-    """The status has decided; the body is read and thrown away, up to a bound in bytes and time."""
-    seen = 0
+async def _drain(response: httpx2.Response) -> bytes:
+    """The body, up to a bound in bytes and time; beyond it nothing: half an answer is none."""
+    seen = bytearray()
     with contextlib.suppress(TimeoutError, httpx2.HTTPError):
         async with asyncio.timeout(ANSWER_SECONDS):
             async for part in response.aiter_raw():
-                seen += len(part)
-                if seen > ANSWER_BYTES:
-                    return
+                seen += part
+                if len(seen) > ANSWER_BYTES:
+                    return b""
+            return bytes(seen)
+    return b""
 
 
-def _judge(status: int, retry_after: str | None, *, now: datetime) -> None:
+def judge(answered: Answered, *, now: datetime) -> None:
+    """By the status alone: returns on 2xx, raises RecipientGone on 410 and TemporaryFailure on everything else."""
+    status, retry_after = answered.status, answered.retry_after
     if 200 <= status < 300:
         return
     if status == 410:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
@@ -101,6 +102,12 @@ class ChannelSuite:
 
     name = ""
     reaches = "delivered"
+    content = CONTENT
+    media_type = "application/json"
+
+    def parcel(self, url: str | None, **changes: Any) -> Parcel:
+        """A parcel of content that this channel carries."""
+        return replace(parcel(url, content=self.content, **changes), media_type=self.media_type)
 
     @pytest.fixture
     async def recipient(self) -> AsyncIterator[Recipient]:
@@ -111,18 +118,18 @@ class ChannelSuite:
         assert channel.name == self.name
 
     async def test_it_says_how_far_the_content_came(self, channel: Channel, recipient: Recipient) -> None:
-        assert await channel.send(parcel(recipient.url), now=NOW) == self.reaches
+        assert await channel.send(self.parcel(recipient.url), now=NOW) == self.reaches
 
     async def test_sending_again_is_harmless(self, channel: Channel, recipient: Recipient) -> None:
-        first = await channel.send(parcel(recipient.url), now=NOW)
-        assert await channel.send(parcel(recipient.url), now=NOW) == first
+        first = await channel.send(self.parcel(recipient.url), now=NOW)
+        assert await channel.send(self.parcel(recipient.url), now=NOW) == first
 
     async def test_many_at_once_do_not_hinder_each_other(self, channel: Channel, recipient: Recipient) -> None:
-        sent = [channel.send(parcel(recipient.url, number=number), now=NOW) for number in range(1, 21)]
+        sent = [channel.send(self.parcel(recipient.url, number=number), now=NOW) for number in range(1, 21)]
         assert await asyncio.gather(*sent) == [self.reaches] * 20
 
     async def test_closing_twice_is_harmless(self, channel: Channel, recipient: Recipient) -> None:
-        await channel.send(parcel(recipient.url), now=NOW)
+        await channel.send(self.parcel(recipient.url), now=NOW)
         await channel.aclose()
         await channel.aclose()
 
@@ -133,11 +140,11 @@ class NetworkChannelSuite(ChannelSuite):
     @pytest.mark.parametrize("status", ["200 OK", "201 Created", "202 Accepted", "204 No Content"])
     async def test_every_2xx_is_success(self, channel: Channel, recipient: Recipient, status: str) -> None:
         recipient.answer = f"HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n".encode()
-        assert await channel.send(parcel(recipient.url), now=NOW) == self.reaches
+        assert await channel.send(self.parcel(recipient.url), now=NOW) == self.reaches
 
     async def test_thin_only_notifies(self, channel: Channel, recipient: Recipient) -> None:
-        assert await channel.send(parcel(recipient.url, mode="thin"), now=NOW) == "notified"
-        assert CONTENT not in recipient.journal[0].body
+        assert await channel.send(self.parcel(recipient.url, mode="thin"), now=NOW) == "notified"
+        assert self.content not in recipient.journal[0].body
 
     @pytest.mark.parametrize("status", ["301", "302", "303", "307", "308"])
     async def test_a_redirect_fails_and_is_not_followed(
@@ -147,7 +154,7 @@ class NetworkChannelSuite(ChannelSuite):
             f"HTTP/1.1 {status} Moved\r\nlocation: {recipient.url}2\r\ncontent-length: 0\r\n\r\n".encode()
         )
         with pytest.raises(TemporaryFailure) as caught:
-            await channel.send(parcel(recipient.url), now=NOW)
+            await channel.send(self.parcel(recipient.url), now=NOW)
         assert caught.value.reason == "redirect"
         assert len(recipient.journal) == 1
 
@@ -155,13 +162,13 @@ class NetworkChannelSuite(ChannelSuite):
     async def test_every_other_status_fails_for_now(self, channel: Channel, recipient: Recipient, status: str) -> None:
         recipient.answer = f"HTTP/1.1 {status} No\r\ncontent-length: 0\r\nretry-after: 9\r\n\r\n".encode()
         with pytest.raises(TemporaryFailure) as caught:
-            await channel.send(parcel(recipient.url), now=NOW)
+            await channel.send(self.parcel(recipient.url), now=NOW)
         assert (caught.value.reason, caught.value.retry_after) == (f"http-{status}", None)
 
     async def test_410_means_gone(self, channel: Channel, recipient: Recipient) -> None:
         recipient.answer = b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n"
         with pytest.raises(RecipientGone):
-            await channel.send(parcel(recipient.url), now=NOW)
+            await channel.send(self.parcel(recipient.url), now=NOW)
 
     @pytest.mark.parametrize("status", ["429", "503"])
     @pytest.mark.parametrize(
@@ -184,12 +191,12 @@ class NetworkChannelSuite(ChannelSuite):
     ) -> None:
         recipient.answer = f"HTTP/1.1 {status} Later\r\nretry-after: {said}\r\ncontent-length: 0\r\n\r\n".encode()
         with pytest.raises(TemporaryFailure) as caught:
-            await channel.send(parcel(recipient.url), now=NOW)
+            await channel.send(self.parcel(recipient.url), now=NOW)
         assert caught.value.retry_after == seconds
 
     async def test_an_unreachable_host_fails_for_now(self, channel: Channel) -> None:
         with pytest.raises(TemporaryFailure) as caught:
-            await channel.send(parcel(f"http://127.0.0.1:{unused_port()}/"), now=NOW)
+            await channel.send(self.parcel(f"http://127.0.0.1:{unused_port()}/"), now=NOW)
         assert caught.value.reason == "unreachable"
 
     async def test_a_reset_fails_for_now(self, channel: Channel, recipient: Recipient) -> None:
@@ -200,12 +207,12 @@ class NetworkChannelSuite(ChannelSuite):
 
         recipient.behaviour = reset
         with pytest.raises(TemporaryFailure):
-            await channel.send(parcel(recipient.url), now=NOW)
+            await channel.send(self.parcel(recipient.url), now=NOW)
 
     async def test_what_is_not_http_fails_for_now(self, channel: Channel, recipient: Recipient) -> None:
         recipient.answer = b"SSH-2.0-OpenSSH\r\n\r\n"
         with pytest.raises(TemporaryFailure) as caught:
-            await channel.send(parcel(recipient.url), now=NOW)
+            await channel.send(self.parcel(recipient.url), now=NOW)
         assert caught.value.reason == "not-http"
 
     async def test_silence_ends(self, impatient: Channel, recipient: Recipient) -> None:
@@ -214,7 +221,7 @@ class NetworkChannelSuite(ChannelSuite):
 
         recipient.behaviour = silent
         with pytest.raises(TemporaryFailure) as caught:
-            await impatient.send(parcel(recipient.url), now=NOW)
+            await impatient.send(self.parcel(recipient.url), now=NOW)
         assert caught.value.reason == "timeout"
 
     async def test_drops_of_a_header_for_ever_end(self, impatient: Channel, recipient: Recipient) -> None:
@@ -226,7 +233,7 @@ class NetworkChannelSuite(ChannelSuite):
 
         recipient.behaviour = dripping
         with pytest.raises(TemporaryFailure) as caught:
-            await impatient.send(parcel(recipient.url), now=NOW)
+            await impatient.send(self.parcel(recipient.url), now=NOW)
         assert caught.value.reason == "timeout"
 
     async def test_an_endless_body_is_not_read_to_its_end(self, channel: Channel, recipient: Recipient) -> None:
@@ -241,7 +248,7 @@ class NetworkChannelSuite(ChannelSuite):
                 written += 65_536
 
         recipient.behaviour = endless
-        assert await asyncio.wait_for(channel.send(parcel(recipient.url), now=NOW), 10) == self.reaches
+        assert await asyncio.wait_for(channel.send(self.parcel(recipient.url), now=NOW), 10) == self.reaches
         assert written < 64 * 1024 * 1024
 
     async def test_a_packed_answer_is_not_asked_for_and_not_unpacked(
@@ -249,18 +256,18 @@ class NetworkChannelSuite(ChannelSuite):
     ) -> None:
         bomb = b"\x1f\x8bnot gzip at all, which only somebody who unpacks it can notice"
         recipient.answer = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(bomb) + bomb
-        assert await channel.send(parcel(recipient.url), now=NOW) == self.reaches
+        assert await channel.send(self.parcel(recipient.url), now=NOW) == self.reaches
         assert recipient.journal[0].headers["accept-encoding"] == "identity"
 
     async def test_one_connection_serves_many_parcels(self, channel: Channel, recipient: Recipient) -> None:
         for number in range(1, 6):
-            await channel.send(parcel(recipient.url, number=number), now=NOW)
+            await channel.send(self.parcel(recipient.url, number=number), now=NOW)
         assert (len(recipient.journal), recipient.connections) == (5, 1)
 
     async def test_a_cookie_is_not_brought_back(self, channel: Channel, recipient: Recipient) -> None:
         recipient.answer = b"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n"
         for _ in range(2):
-            await channel.send(parcel(recipient.url), now=NOW)
+            await channel.send(self.parcel(recipient.url), now=NOW)
         assert "cookie" not in recipient.journal[1].headers
 
     @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"])
@@ -268,7 +275,7 @@ class NetworkChannelSuite(ChannelSuite):
         self, channel: Channel, recipient: Recipient, monkeypatch: pytest.MonkeyPatch, name: str
     ) -> None:
         monkeypatch.setenv(name, f"http://127.0.0.1:{unused_port()}")
-        assert await channel.send(parcel(recipient.url), now=NOW) == self.reaches
+        assert await channel.send(self.parcel(recipient.url), now=NOW) == self.reaches
 
     @pytest.mark.parametrize(
         "url",
@@ -298,6 +305,6 @@ class NetworkChannelSuite(ChannelSuite):
     ) -> None:
         asked = url.replace("{port}", str(recipient.port)) if url else url
         with pytest.raises(TemporaryFailure) as caught:
-            await channel.send(replace(parcel(recipient.url), url=asked), now=NOW)
+            await channel.send(replace(self.parcel(recipient.url), url=asked), now=NOW)
         assert caught.value.reason in ("no-url", "url-refused", "address-refused", "unresolvable")
         assert recipient.journal == []

@@ -22,9 +22,10 @@ from connectors.channels.address import AddressRule, Resolve, address_rule, chec
 from connectors.channels.cloudevent import event
 from connectors.channels.mailbox import MailboxChannel
 from connectors.channels.post import Poster
+from connectors.channels.stuf import StufChannel
 from connectors.channels.webhook import WebhookChannel
 from schakel.errors import ConfigurationError, PoisonDelivery, TemporaryFailure
-from schakel.ports import SigningSecret
+from schakel.ports import Channel, SigningSecret
 from schakel.settings import Settings
 from tests.conformance.channel_suite import (
     CONTENT,
@@ -60,6 +61,33 @@ class TestWebhook(NetworkChannelSuite):
         channel = webhook(total_seconds=0.5)
         yield channel
         await channel.aclose()
+
+
+class TestStuf(NetworkChannelSuite):
+    """An answer without a word of StUF only tells that the bytes arrived; tests/unit/test_channel_stuf.py has words."""
+
+    name = "stuf"
+    reaches = "notified"
+    content = b'<?xml version="1.0" encoding="UTF-8"?>\n<melding xmlns="urn:example"/>'
+    media_type = "text/xml"
+
+    @pytest.fixture
+    async def channel(self) -> AsyncIterator[StufChannel]:
+        channel = StufChannel(poster=Poster(rule=LOOPBACK))
+        yield channel
+        await channel.aclose()
+
+    @pytest.fixture
+    async def impatient(self) -> AsyncIterator[StufChannel]:
+        channel = StufChannel(poster=Poster(rule=LOOPBACK, total_seconds=0.5))
+        yield channel
+        await channel.aclose()
+
+    async def test_thin_only_notifies(self, channel: Channel, recipient: Recipient) -> None:
+        """The standard has no message without content: thin is a fault of the configuration, and nothing leaves."""
+        with pytest.raises(PoisonDelivery):
+            await channel.send(self.parcel(recipient.url, mode="thin"), now=NOW)
+        assert recipient.journal == []
 
 
 class TestMailbox(ChannelSuite):

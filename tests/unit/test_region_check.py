@@ -119,6 +119,12 @@ HOLES: list[tuple[str, Callable[[], Region]]] = [
     ("webhook-url", lambda: partner("vvt", receives=webhook("https://user:secret@vvt.example/in"))),
     ("webhook-url", lambda: partner("vvt", receives=webhook("https://vvt.example/in?token=x"))),
     ("webhook-url", lambda: partner("vvt", receives=webhook("https://vvt.example:port/in"))),
+    ("webhook-url", lambda: partner("vvt", receives=Receiving(channel="stuf", url="http://vvt.example/in"))),
+    ("stuf-oin", lambda: partner("vvt", oins=(), receives=Receiving(channel="stuf", url="https://vvt.example/in"))),
+    (
+        "stuf-full",
+        lambda: partner("vvt", receives=Receiving(channel="stuf", mode="thin", url="https://vvt.example/in")),
+    ),
     ("partner-receives", lambda: partner("politie", receives=None)),
     ("source-sends", lambda: partner("cit", sends=None)),
     ("source-has-oin", lambda: partner("cit", oins=())),
