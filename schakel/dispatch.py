@@ -31,7 +31,7 @@ from schakel.failpoints import Failpoint, hit
 from schakel.log import Log
 from schakel.outcomes import Outcomes
 from schakel.ports import AdminStore, Broker, Channel, Clock, DeliveryStore, LedgerStore, Parcel, SigningSecret, Vault
-from schakel.records import AuditEntry, Claimed, DeliveryOutcome, NewDelivery, Rendered, SealPlace
+from schakel.records import AuditEntry, Bell, Claimed, DeliveryOutcome, NewDelivery, Rendered, SealPlace
 from schakel.region import Partner, Region
 from schakel.rendering import Renderer, View
 
@@ -45,6 +45,7 @@ SEND_LIMIT: Final = 60.0  # seconds; a channel has its own, shorter limit
 OUTCOMES: Final = 200  # in one transaction
 WAIT_A_MOMENT: Final = 1  # seconds; Retry-After of a mailbox read that meets a worker
 SECRETS_FRESH: Final = timedelta(seconds=30)
+WHOLE: Final = "case-json"  # the representation that carries all that a recipient may see
 REASON_SUPERSEDED: Final = "disclosure-became-stricter"
 
 
@@ -109,7 +110,7 @@ class Dispatch:
                 self._alone, next_sweep = None, loop.time()  # after a crash many wait to go alone, one after the other
             try:
                 if bells:
-                    await self._take(len(bells), only=bells)
+                    await self._answer(bells)
                 if loop.time() >= next_sweep:
                     claimed = await self._take(CLAIMS)
                     next_sweep = loop.time() + (0.0 if claimed == CLAIMS else SWEEP)
@@ -150,8 +151,15 @@ class Dispatch:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.drain()
 
-    async def _listen(self, stop: asyncio.Event, wait: float) -> list[str]:
-        """Delivery ids that the broker rang for; () at the sweep's time, when what went alone has ended, at a stop."""
+    async def _answer(self, bells: Sequence[Bell]) -> None:
+        """Also after a claim that failed the bells are done with: the sweep looks again, and a bell would only loop."""
+        try:
+            await self._take(len(bells), only=[bell.delivery_id for bell in bells])
+        finally:
+            await self._broker.done(bells)
+
+    async def _listen(self, stop: asyncio.Event, wait: float) -> Sequence[Bell]:
+        """What the broker rang for; () at the sweep's time, when what went alone has ended, at a stop."""
         hearing = asyncio.ensure_future(self._broker.listen(CLAIMS, wait))
         stopping = asyncio.ensure_future(stop.wait())
         waking: set[asyncio.Future[Any]] = {hearing, stopping}
@@ -159,7 +167,7 @@ class Dispatch:
             waking.add(self._alone)
         try:
             await asyncio.wait(waking, return_when=asyncio.FIRST_COMPLETED)
-            return [bell.delivery_id for bell in hearing.result()] if hearing.done() else []
+            return hearing.result() if hearing.done() else ()
         finally:
             for task in (hearing, stopping):
                 task.cancel()
@@ -345,11 +353,16 @@ class Dispatch:
 
     # -- reading by mailbox
 
-    async def mailbox_content(self, partner: Partner, number: int) -> tuple[bytes, str, bytes]:
+    async def mailbox_content(
+        self, partner: Partner, number: int, *, acceptable: Callable[[tuple[str, ...]], None] | None = None
+    ) -> tuple[bytes, str, bytes]:
         """Content, media type and SHA-256 of what waits under `number`; reading it is receiving it, and is audited.
 
+        `acceptable` gets the media types it can come in and raises NotAcceptable before anything has happened.
         Raises NotFound: not this partner's, a tombstone, or (410) erased after its term."""
         item = await self._mailbox_item(partner, number)
+        if acceptable is not None:
+            acceptable(self._renderer.media_types(item.representation))
         try:
             view, stricter = await self._content(item)
         except LeaseLost:  # a worker has it in hand: it renders first
@@ -366,6 +379,23 @@ class Dispatch:
         await self._store.receive(partner.id, number, now=now, how="fetch")
         await self._admin.audit([AuditEntry(at=now, actor=partner.id, action="fetch-content", object=item.id)])
         return view.content, view.media_type, view.digest
+
+    async def mailbox_case(self, partner: Partner, number: int) -> tuple[bytes, str]:
+        """The whole case as canonical JSON, for who was notified in a form that cannot carry it; and its media type.
+
+        Made when it is asked, with the newest secrecy, and not kept: the delivery has its own bytes, and those stay the
+        same. Reading it is receiving the delivery, and is audited. Raises NotFound as `mailbox_content` does."""
+        item = await self._mailbox_item(partner, number)
+        try:
+            view = self._renderer.render(item, now=self._clock.now(), representation=WHOLE)
+        except (PoisonDelivery, Tampered) as poison:
+            self._log.error("mailbox.cannot-render", delivery=item.id, exc_info=poison)
+            await self._admin.raise_alarms([self._outcomes.cannot_be_made(item)], now=self._clock.now())
+            raise NotFound() from None
+        now = self._clock.now()
+        await self._store.receive(partner.id, number, now=now, how="fetch")
+        await self._admin.audit([AuditEntry(at=now, actor=partner.id, action="fetch-case", object=item.id)])
+        return view.content, view.media_type
 
     async def _mailbox_item(self, partner: Partner, number: int) -> Claimed:
         item = await self._store.mailbox_item(partner.id, number)

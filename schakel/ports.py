@@ -18,6 +18,7 @@ from schakel.records import (
     Arrival,
     AuditEntry,
     Bell,
+    BrokerHealth,
     CaseFacts,
     CaseRecord,
     Claimed,
@@ -207,10 +208,17 @@ class Broker(Protocol):
     """Rings for deliveries that are due. May lose or repeat a bell: the sweep finds what it missed."""
 
     async def ring(self, bells: Sequence[Bell]) -> None:
-        """Never raises for an absent broker: the store is the truth, the sweep delivers."""
+        """Never raises and never waits for an absent broker: the store is the truth, the sweep delivers."""
 
     async def listen(self, limit: int, wait: float) -> Sequence[Bell]:
         """Waits up to `wait` seconds for at least one bell; () when none came."""
+
+    async def done(self, bells: Sequence[Bell]) -> None:
+        """The claim attempt for these bells has returned. Bells that were heard and are not done with ring again for
+        another, when this process has gone."""
+
+    def health(self) -> BrokerHealth:
+        """From memory, at once."""
 
     async def aclose(self) -> None: ...
 

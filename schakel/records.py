@@ -20,6 +20,23 @@ class Bell:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokerHealth:
+    """How the bells fare, as this process knows it. No delivery is lost with a bell: the sweep finds it."""
+
+    state: str  # "embedded", "idle" (nobody asked yet), "connected", "blocked" (it takes nothing now) or "absent"
+    waiting: int = 0  # bells that no server has taken yet
+    unconfirmed: int = 0  # sent, and not yet confirmed
+    rung: int = 0  # since start: in the keeping of a queue
+    forgotten: int = 0  # since start: the oldest, because too many waited
+    unroutable: int = 0  # since start: came back, for no queue takes them
+    refused: int = 0  # since start: the server could not keep them
+
+    @property
+    def lost(self) -> int:
+        return self.forgotten + self.unroutable + self.refused
+
+
+@dataclass(frozen=True, slots=True)
 class Sealed:
     """Bytes sealed under a data key, with the wrapped key beside them."""
 

@@ -47,6 +47,23 @@ class BrokerSuite:
         heard = [*await first, *await second]
         assert sorted(heard, key=lambda bell: bell.number) == bells(2)
 
+    async def test_what_is_done_with_is_taken_back_by_nobody(self, broker: Broker) -> None:
+        await broker.ring([*bells(3), *bells(3)])  # a bell may be rung twice
+        heard: list[Bell] = []
+        while len(heard) < 6:
+            some = await broker.listen(10, 5)
+            assert some
+            heard.extend(some)
+        await broker.done([heard[4], heard[1], *heard[2:4]])  # in any order
+        await broker.done(heard)  # and again
+        assert list(await broker.listen(10, 0.05)) == []
+
+    async def test_it_tells_how_it_fares(self, broker: Broker) -> None:
+        await broker.ring(bells(2))
+        assert len(await broker.listen(1, 5)) == 1
+        assert broker.health().lost == 0
+        assert broker.health().state in {"embedded", "connected"}
+
     async def test_ringing_for_nobody_or_after_the_end_does_not_raise(self, broker: Broker) -> None:
         await broker.ring([])
         await broker.ring(bells(3))
