@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -22,8 +22,13 @@ class Intake(Protocol):
 
 
 class Dispatch(Protocol):
-    async def mailbox_content(self, partner: Partner, number: int) -> tuple[bytes, str, bytes]:
-        """Content, media type, SHA-256. Raises NotFound (404; 410 when erased or replaced)."""
+    async def mailbox_content(
+        self, partner: Partner, number: int, *, acceptable: Callable[[tuple[str, ...]], None] | None = None
+    ) -> tuple[bytes, str, bytes]:
+        """Content, media type, SHA-256. Raises NotFound (404; 410: erased or replaced) and what `acceptable` raises."""
+
+    async def mailbox_case(self, partner: Partner, number: int) -> tuple[bytes, str]:
+        """The whole case and its media type. Raises NotFound."""
 
 
 class Involvement(Protocol):

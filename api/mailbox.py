@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.auth import Recipient, TheHub
-from api.hub import Hub
 from api.models import Mailbox, Received
 from api.negotiation import JSON, check_accept
 from schakel.errors import NotFound
 from schakel.records import MailboxEntry
-from schakel.region import Partner
 
 MOST: Final = 500
 LARGEST_NUMBER: Final = 2**53 - 1
@@ -43,6 +42,18 @@ def mailbox() -> APIRouter:
         summary="The content, as it was rendered once; fetching it counts as receiving it",
     )
     router.add_api_route(
+        "/mailbox/{number}/case",
+        whole_case,
+        methods=["GET"],
+        response_model=None,
+        operation_id="mailboxCase",
+        summary="The whole case as canonical JSON, for who was notified in a form that cannot carry it",
+        description=(
+            "What this recipient may see now: made when it is asked, with the newest secrecy, and not kept. The entry's"
+            " own content stays the same bytes. Fetching it counts as receiving the entry."
+        ),
+    )
+    router.add_api_route(
         "/mailbox/{number}/receipt",
         receipt,
         methods=["POST"],
@@ -67,9 +78,16 @@ async def entries(
 
 
 async def content(number: Number, request: Request, hub: TheHub, partner: Recipient) -> Response:
-    check_accept(request, _written_for(hub, partner))
-    body, media_type, digest = await hub.dispatch.mailbox_content(partner, number)
+    body, media_type, digest = await hub.dispatch.mailbox_content(
+        partner, number, acceptable=partial(check_accept, request)
+    )
     return Response(body, headers={"content-digest": _digest(digest)}, media_type=media_type)
+
+
+async def whole_case(number: Number, request: Request, hub: TheHub, partner: Recipient) -> Response:
+    check_accept(request, JSON)
+    body, media_type = await hub.dispatch.mailbox_case(partner, number)
+    return Response(body, media_type=media_type)
 
 
 async def receipt(number: Number, request: Request, hub: TheHub, partner: Recipient) -> Response:
@@ -78,12 +96,6 @@ async def receipt(number: Number, request: Request, hub: TheHub, partner: Recipi
     if state is None:
         raise NotFound()
     return JSONResponse({"number": number, "state": state})
-
-
-def _written_for(hub: Hub, partner: Partner) -> tuple[str, ...]:
-    """The media types of the format this partner reads."""
-    written = hub.formats.get(partner.receives.representation) if partner.receives else None
-    return written.media_types if written else JSON
 
 
 def _entry(one: MailboxEntry) -> dict[str, object]:

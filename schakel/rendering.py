@@ -79,11 +79,19 @@ class Renderer:
         self._formats = formats
         self._vault = vault
 
-    def render(self, claimed: Claimed, *, now: datetime) -> View:
-        """With the case's newest secrecy. Raises PoisonDelivery: no table, mapping or format makes this view."""
+    def media_types(self, representation: str) -> tuple[str, ...]:
+        """In which forms a representation is written; () for one that is not known."""
+        mapping = self._mappings.get(representation)
+        written = self._formats.get(mapping.format) if mapping else None
+        return written.media_types if written else ()
+
+    def render(self, claimed: Claimed, *, now: datetime, representation: str | None = None) -> View:
+        """With the case's newest secrecy; in the delivery's own representation, or in another one for who looks only.
+
+        Raises PoisonDelivery: no table, mapping or format makes this view."""
         message = self._message(claimed)
         recipient = self._region.partner(claimed.recipient)
-        mapping = self._mappings.get(claimed.representation)
+        mapping = self._mappings.get(representation or claimed.representation)
         if recipient is None:
             raise PoisonDelivery("recipient-unknown")
         if mapping is None or mapping.format not in self._formats:

@@ -89,7 +89,16 @@ class Store:
 
 
 class Dispatch:
-    async def mailbox_content(self, partner: Partner, number: int) -> tuple[bytes, str, bytes]:
+    async def mailbox_case(self, partner: Partner, number: int) -> tuple[bytes, str]:
+        if number != 1:
+            raise NotFound()
+        return CONTENT, "application/json"
+
+    async def mailbox_content(
+        self, partner: Partner, number: int, *, acceptable: Callable[[tuple[str, ...]], None] | None = None
+    ) -> tuple[bytes, str, bytes]:
+        if acceptable is not None:
+            acceptable(("application/json",))
         if number == 2:
             raise NotFound(status=410)
         if number != 1:
