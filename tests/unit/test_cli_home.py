@@ -175,7 +175,7 @@ def test_two_keys_are_valid_at_once_and_a_third_is_refused(home: Path, capsys: p
     assert [key["id"] for key in listed["vvt"]["keys"]] == [second["id"]]
     assert listed["vvt"]["keys"][0]["expiresAt"] is not None
     stored = b"".join(path.read_bytes() for path in home.glob("schakel.sqlite*"))
-    assert first["key"].rpartition("_")[2].encode() not in stored
+    assert first["key"].split("_", 2)[2].encode() not in stored  # the secret may hold an underscore itself
     assert [action for _, action, subject in audit(home) if subject == "vvt"].count("key.made") == 2
 
 
