@@ -27,7 +27,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from connectors.formats import xlsx_table
 from schakel.errors import Tampered
@@ -98,15 +98,15 @@ class Taken:
     path: Path
     name: str  # as the source called it
     mark: str  # when it was taken, and a random part: in the names of all that comes of it
-    handle: int
+    handle: BinaryIO
 
     @property
     def label(self) -> str:
         return f"{self.name}.{self.mark}"
 
     def let_go(self) -> None:
-        """Gives up the lock; a file that is still there is taken up again."""
-        os.close(self.handle)
+        """Gives up the lock, once or more often; a file that is still there is taken up again."""
+        self.handle.close()
 
 
 class DropFolder:
@@ -179,16 +179,16 @@ class DropFolder:
         if named is None:
             return None
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            handle = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
         except FileNotFoundError:
             return None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.stat().st_ino == os.fstat(handle).st_ino:  # else finished by another between open and lock
+            if path.stat().st_ino == os.fstat(handle.fileno()).st_ino:  # else finished by another before we locked it
                 return Taken(path=path, name=named["name"], mark=named["mark"], handle=handle)
         except OSError:
             pass  # another hub works on it, or has just finished it
-        os.close(handle)
+        handle.close()
         return None
 
     # -- the end of a file

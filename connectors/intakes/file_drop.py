@@ -12,8 +12,8 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
@@ -110,24 +110,37 @@ class FileDrop:
             await _pause(stop, LOOK_EVERY)
 
     async def run_once(self, stop: asyncio.Event | None = None) -> Pass:
-        """One look at all folders: what was left behind, then what is complete; erases what is past its term."""
-        ended = stop or asyncio.Event()
-        done: list[Sequence[RowResult] | None] = []
-        waiting = 0
-        for source in self._sources:
-            await asyncio.to_thread(source.folder.prepare)
-            taken, still = await asyncio.to_thread(self._taken, source)
-            waiting += len(still)
+        """One look at all folders: what was left behind, then what is complete; erases what is past its term.
+
+        Raises the first OSError or SchakelError, after every file has had its turn."""
+        seen = _Seen()
+        with contextlib.suppress(_Stopped):
+            for source in self._sources:
+                with seen.trouble():
+                    await asyncio.to_thread(source.folder.prepare)
+                    await self._look(source, stop or asyncio.Event(), seen)
+            with seen.trouble():
+                await self._erase()
+        if seen.troubles:
+            raise seen.troubles[0]
+        return Pass(
+            files=len(seen.files),
+            refused_files=sum(one is None for one in seen.files),
+            rows=_counted([row for one in seen.files if one is not None for row in one]),
+            waiting=seen.waiting,
+        )
+
+    async def _look(self, source: _Source, stop: asyncio.Event, seen: _Seen) -> None:
+        taken, still = await asyncio.to_thread(self._taken, source)
+        seen.waiting += len(still)
+        try:
             await self._tell_of_waiting(source, still)
-            for at, one in enumerate(taken):
-                try:
-                    done.append(await self._take_up(source, one, ended))
-                except _Stopped:
-                    for left in taken[at:]:
-                        left.let_go()
-                    return _passed(done, waiting)
-        await self._erase()
-        return _passed(done, waiting)
+            for one in taken:
+                with seen.trouble():
+                    seen.files.append(await self._take_up(source, one, stop))
+        finally:
+            for one in taken:
+                one.let_go()
 
     # -- what is there
 
@@ -186,7 +199,7 @@ class FileDrop:
 
     def _read(self, taken: Taken) -> Table:
         """By what the file is, not by its name. Raises Malformed."""
-        if os.fstat(taken.handle).st_size > MAX_FILE:
+        if os.fstat(taken.handle.fileno()).st_size > MAX_FILE:
             raise Malformed(_TOO_LARGE)
         body = taken.path.read_bytes()
         if body.startswith(OLD_EXCEL):
@@ -250,6 +263,23 @@ class FileDrop:
                 self._log.info("drop.erased", partner=source.partner.id, count=gone)
 
 
+@dataclass(slots=True)
+class _Seen:
+    """What one look gathers."""
+
+    files: list[Sequence[RowResult] | None] = field(default_factory=list)
+    waiting: int = 0
+    troubles: list[OSError | SchakelError] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def trouble(self) -> Iterator[None]:
+        """What fails inside is tried again at the next look; what comes after it goes on now."""
+        try:
+            yield
+        except (OSError, SchakelError) as trouble:
+            self.troubles.append(trouble)
+
+
 @dataclass(frozen=True, slots=True)
 class _Source:
     partner: Partner
@@ -283,11 +313,6 @@ def _number(version: str) -> int:
 def _counted(rows: Sequence[RowResult]) -> dict[str, int]:
     outcomes = [row.outcome for row in rows]
     return {name: outcomes.count(name) for name in sorted(set(outcomes))}
-
-
-def _passed(done: Sequence[Sequence[RowResult] | None], waiting: int) -> Pass:
-    rows = [row for one in done if one is not None for row in one]
-    return Pass(files=len(done), refused_files=sum(one is None for one in done), rows=_counted(rows), waiting=waiting)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> bool:

@@ -54,6 +54,16 @@ class IntakePromises:
         again = await accept_one(store, Decider(), replace(item, message_id=fresh("message")))
         assert again == replace(first, duplicate=True)
 
+    async def test_which_references_of_a_source_are_kept(self, store: Store) -> None:
+        item, other = arrival(), arrival()
+        for each in (item, other):
+            await accept_one(store, Decider(), each)
+        asked = [item.message_reference, other.message_reference, fresh("reference")]
+        assert await store.known(item.source, asked) == frozenset(asked[:2])
+        assert await store.known(item.source, [asked[1]]) == frozenset(asked[1:2])
+        assert await store.known("somebody-else", asked) == frozenset()
+        assert await store.known(item.source, []) == frozenset()
+
     async def test_same_reference_with_other_content_conflicts_and_alarms(self, store: Store, sql: Side) -> None:
         item = arrival()
         await accept_one(store, Decider(), item)
