@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -66,6 +66,7 @@ class CompiledMapping:
     shape: Shape
     covered: Read | None
     versions: dict[str, str]
+    also: Mapping[str, str] = field(default_factory=dict)  # other representations of the output: name → format
 
     def apply(self, document: Mapping[str, Any], *, now: datetime) -> Mapped:
         """The target's document. Raises Unmappable with every finding (limit breaches stop at once)."""
@@ -73,7 +74,7 @@ class CompiledMapping:
         survey.look(document, self.shape, True if self.covered is None else self.covered)
         if survey.misfits:
             raise Unmappable("not-in-schema", *(_misfit(place, rule) for place, rule in survey.misfits.items()))
-        run = _Run(root=dict(document), functions=host_functions(self.books, now), now=now)
+        run = _Run(root=dict(document), functions=host_functions(self.books, now, self.versions["mapping"]), now=now)
         out = run.rules(self.rules, _Scope(item=run.root, parent=None, index=None, path=""))
         if run.findings:
             cause = min((cause for cause, _ in run.findings), key=CAUSES.index)
@@ -115,6 +116,7 @@ def load_mapping(folder: Path, codebooks: CodebookShelf, *, engine: Engine = "jl
         shape=shape,
         covered=covered,
         versions=versions,
+        also=dict(text.also),
     )
 
 
@@ -131,6 +133,8 @@ def load_mappings(
             faults.extend(error.findings)
         else:
             loaded[mapping.name] = mapping
+            for name, other in mapping.also.items():
+                loaded[name] = replace(mapping, name=name, format=other)
     if faults:
         raise ConfigurationError(*faults)
     return loaded

@@ -23,7 +23,7 @@ from schakel.strict_yaml import Strict, fault, near, read_yaml
 Engine = Literal["jlens", "jsonatapy"]
 VARIABLES: Final = frozenset({"root", "parent", "index"})
 WHOLE: Final = "$"  # the target that is the whole output
-_TARGET: Final = r"^(\$|[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*(\[\])?)$"
+_TARGET: Final = r"^(\$|[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(\[\])?)$"
 _BOOK: Final = re.compile(r"""\$code\(\s*(?:"([^"]*)"|'([^']*)')""")
 
 
@@ -51,6 +51,8 @@ class MappingText(Strict):
     mapping: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
     format: str
+    # the same output in other formats, each a representation of its own: name → format
+    also: Annotated[dict[str, str], Field(default_factory=dict)]
     writes: Annotated[str, Field(pattern=r"^([a-z-]+@[0-9]+ -> )?[a-z-]+@[0-9]+$")]
     codebooks: Annotated[tuple[str, ...], Field(strict=False)] = ()
     rules: Annotated[list[RuleText], Field(min_length=1)]

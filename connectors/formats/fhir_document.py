@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connectors.formats.fhir_bundle import Index, Resource, codes_of
+from connectors.formats.fhir_answer import REFERENCE
+from connectors.formats.fhir_bundle import Index, Resource, codes_of, identifier_keys
 from connectors.formats.fhir_elements import Node, Plain, Reading, address, compact, label, spoken, token_of, tokens
+from connectors.formats.fhir_local import label_of, requested, told
 from connectors.formats.fhir_organisations import Helpers, reporter
 from connectors.formats.fhir_persons import (
     ROLE,
@@ -70,6 +72,7 @@ class _Conversion:
         self.used = [resource for resource in index.resources if usable(resource) or resource is request]
         self.placed: list[Resource] = [header, request]
         self.scene: Plain = {}
+        self.ours: Plain = {}  # what only a hub writes
 
     def run(self) -> Converted:
         subject = self._needed(self.request, "subject")
@@ -77,12 +80,14 @@ class _Conversion:
         self.placed += [resource for person in self.people for resource in person.resources]
         self._check_people(subject)
         self.scene = self._location()
+        self.ours = requested(self.reading, self.request.body)
         document: Plain = {"header": self._header(), "request": self._request()}
         document["flags"] = [self._flag(resource) for resource in self._all("Flag")]
         reasons = [self._condition(resource) for resource in self._all("Condition")]
         self._expectations()
         notes = [note for kind in _NOTED for resource in self._all(kind) for note in self._noted(resource)]
         document["reasons"] = [*self._request_reasons(), *(reason for reason in reasons if reason)]
+        document["texts"] = self._texts()
         document["notes"] = [*self._notes(self.request.body, "request"), *notes]
         document["tasks"] = [task for resource in self._all("Task") if (task := self._task(resource))]
         helpers = Helpers(self.reading, self.index, self.used, self.people)
@@ -107,7 +112,8 @@ class _Conversion:
     def _check_people(self, subject: Resource | None) -> None:
         main = owner(self.people, subject)
         if main is not None:
-            main.plain["main"] = True
+            if not any("main" in person.plain for person in self.people):  # else a hub has said it of each
+                main.plain["main"] = True
         elif subject is not None:
             self._find(f"{self.request.place}.subject", "fhir-subject", "Geen persoon.", "Not a person.")
         for resource in self.used:
@@ -132,8 +138,9 @@ class _Conversion:
         hidden = {_door(home) for person in self.people if person.plain["secret"] for home in _homes(person)} - {None}
         for person in self.people:  # who lives behind a secret door gives it away
             person.plain["secret"] = person.plain["secret"] or any(_door(home) in hidden for home in _homes(person))
-        if _door(self.scene.get("address", {})) in hidden:  # and so does an incident there
-            self.scene["address"]["secret"] = True
+        for home in (self.scene.get("address", {}), self.ours.get("order", {}).get("address", {})):
+            if _door(home) in hidden:  # and so does an incident there, or the home that an order is about
+                home["secret"] = True
 
     def _expectations(self) -> None:
         """LOINC 11778-8: the expected date of a child that is in the message as unborn, or that is made here."""
@@ -166,6 +173,9 @@ class _Conversion:
     def _header(self) -> Plain:
         reading, body = self.reading, self.header.body
         self._understood(self.header, "focus", "source", "destination", "sender", "responsible", "author", "enterer")
+        told(reading, body)
+        for resource in self._all("Provenance"):  # how the message was made, nothing of the household
+            self._understood(resource, *resource.body)
         event = token_of(reading, reading.node(body, "eventCoding"))
         return compact({"event": event or reading.text(body, "eventUri")})
 
@@ -188,6 +198,7 @@ class _Conversion:
                 "question": reading.text(code, "text"),
                 "policeRegistration": next((text for item in numbers if (text := reading.text(item, "value"))), None),
                 "location": self.scene,
+                **self.ours,
             }
         )
 
@@ -208,6 +219,8 @@ class _Conversion:
     def _task(self, resource: Resource) -> Plain:
         self._understood(resource, "status", "intent", "focus", "for", "owner", "requester", "basedOn", "identifier")
         priority = self.reading.text(resource.body, "priority")
+        if any(system == REFERENCE for system, _ in identifier_keys(resource.body)):  # a request that a hub made
+            self._understood(resource, "authoredOn", "businessStatus", "code", "restriction")
         return compact({"priority": priority})
 
     # -- why ----------------------------------------------------------------------------------------------------------
@@ -263,17 +276,29 @@ class _Conversion:
             *self._notes(body, topic),
         ]
 
+    def _texts(self) -> list[Plain]:
+        """The request's notes of which the hub says which field they are the text of."""
+        found = []
+        for note in self.reading.nodes(self.request.body, "note"):
+            field, word = label_of(self.reading, note, "field"), self.reading.text(note, "text")
+            found += [{"field": field, "text": word}] if field and word else []
+        return found
+
     def _notes(self, body: Node, topic: str) -> list[Plain]:
-        return [{"topic": topic, "text": word} for word in self._words(body)]
+        found = []
+        for note in self.reading.nodes(body, "note"):
+            word = self._word(note)
+            if word and not label_of(self.reading, note, "field"):
+                found.append({"topic": label_of(self.reading, note, "topic") or topic, "text": word})
+        return found
 
     def _words(self, body: Node) -> list[str]:
-        words = []
-        for note in self.reading.nodes(body, "note"):
-            self.reading.touch(note, "time", "authorString")
-            self.reading.settle(note, "authorReference")
-            word = self.reading.text(note, "text")
-            words += [word] if word else []
-        return words
+        return [word for note in self.reading.nodes(body, "note") if (word := self._word(note))]
+
+    def _word(self, note: Node) -> str | None:
+        self.reading.touch(note, "time", "authorString")
+        self.reading.settle(note, "authorReference")
+        return self.reading.text(note, "text")
 
     def _files(self, resource: Resource) -> Iterable[Plain]:
         """That a document exists, not what is in it: the content stays with the source."""

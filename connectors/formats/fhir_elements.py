@@ -23,6 +23,9 @@ ADDRESS_TYPE: Final = "http://nictiz.nl/fhir/StructureDefinition/ext-AddressInfo
 COMMENT: Final = "http://nictiz.nl/fhir/StructureDefinition/ext-Comment"
 SAFE_TO_CALL: Final = "urn:schakel:safe-to-call"
 SECRET_ADDRESS: Final = "urn:schakel:secret-address"  # noqa: S105 (a label on an address)
+ADDRESS_PARTS: Final = "urn:schakel:address"  # the parts of an address as they are, where FHIR has one line
+NAME_PARTS: Final = "urn:schakel:parts"  # on a HumanName: its parts say all there is to say
+FULL_NAME: Final = "urn:schakel:full-name"
 
 _ASIDE: Final = frozenset({"resourceType", "id", "fhir_comments"})  # say nothing about the household
 _AT_ROOT: Final = frozenset({"meta", "language", "contained", "text"})  # judged elsewhere, or the same in prose
@@ -233,6 +236,8 @@ def human_name(reading: Reading, holder: Node) -> Plain:
     if calls and (text or "") and not any(call in (text or "") for call in calls):
         spoken = f"{spoken} ({', '.join(calls)})"
     says_more = not family or married or titles or calls
+    if reading.truth(reading.extension(name, NAME_PARTS), "valueBoolean"):
+        spoken, says_more = reading.text(reading.extension(name, FULL_NAME), "valueString") or "", True
     return compact(
         {
             "family": family,
@@ -287,8 +292,9 @@ def _given(reading: Reading, name: Node) -> tuple[str | None, str | None, list[s
 
 def address(reading: Reading, node: Node) -> Plain:
     """{use, street, houseNumber, houseLetter, addition, postalCode, city, municipality, country, foreign, lines, end,
-    secret}. `use` is the nl-core AddressType where there is one, else FHIR's. Work, billing and old addresses are not
-    read: they say nothing about where somebody is."""
+    secret, exact}. `use` is the nl-core AddressType (or our own word) where there is one, else FHIR's. `exact`: the
+    parts are as a hub wrote them. Work, billing and old addresses are not read: they say nothing about where somebody
+    is."""
     kind = reading.node(reading.extension(node, ADDRESS_TYPE), "valueCodeableConcept")
     use = next((token.partition("|")[2] for token in tokens(reading, kind)), None)
     if use is None:
@@ -299,6 +305,9 @@ def address(reading: Reading, node: Node) -> Plain:
     country = reading.text(node, "country")
     codes = _specified(reading, node, "country")
     foreign = (country or "").lower() not in _HOLLAND and not any(code.lower() in _HOLLAND for code in codes)
+    parts = reading.extension(node, ADDRESS_PARTS)
+    if parts:
+        foreign = reading.truth(reading.extension(parts, "foreign"), "valueBoolean") is True
     lines = [line for line in reading.texts(node, "line") if line] if foreign else []
     district = reading.text(node, "district")
     hidden = (
@@ -307,7 +316,10 @@ def address(reading: Reading, node: Node) -> Plain:
     )
     found = compact(
         {
-            **({"lines": lines or [reading.text(node, "text")]} if foreign else _street(reading, node)),
+            **(_parts(reading, node, parts) if parts else {}),
+            **(
+                {"lines": lines or [reading.text(node, "text")]} if foreign else {} if parts else _street(reading, node)
+            ),
             "postalCode": reading.text(node, "postalCode"),
             "city": reading.text(node, "city") or district,
             "municipality": next((c for c in _specified(reading, node, "district") if _MUNICIPALITY.match(c)), None),
@@ -318,7 +330,8 @@ def address(reading: Reading, node: Node) -> Plain:
         return {}
     period = reading.node(node, "period")
     reading.touch(period, "start")
-    return compact({"use": use, **found, "end": reading.text(period, "end")}) | {"foreign": foreign, "secret": hidden}
+    said = compact({"use": use, **found, "end": reading.text(period, "end")}) | {"foreign": foreign, "secret": hidden}
+    return said | ({"exact": True} if parts else {})
 
 
 def _specified(reading: Reading, node: Node, name: str) -> list[str]:
@@ -344,6 +357,13 @@ def _street(reading: Reading, node: Node) -> Plain:
     if match is None:
         return {"street": written}
     return _numbered(match["street"], match["number"], (match["rest"] or "").strip(" -"))
+
+
+def _parts(reading: Reading, node: Node, parts: Node) -> Plain:
+    """As the hub wrote them; the line says the same to others."""
+    reading.settle(node, "line", "_line")
+    names = ("street", "houseNumber", "houseLetter", "addition")
+    return {name: reading.text(reading.extension(parts, name), "valueString") for name in names}
 
 
 def _numbered(street: str | None, number: str | None, suffix: str) -> Plain:

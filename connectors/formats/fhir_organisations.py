@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from connectors.formats.fhir_bundle import Index, Resource
+from connectors.formats.fhir_bundle import Index, Resource, identifier_keys
 from connectors.formats.fhir_elements import Node, Plain, Reading, compact, human_name, label, telecoms, tokens
+from connectors.formats.fhir_local import PARTNER
 from connectors.formats.fhir_persons import Person, hides, owner
 
 _PROVIDERS: Final = ("Organization", "PractitionerRole", "Practitioner", "HealthcareService")
@@ -21,7 +22,10 @@ _SERVICES: Final = (  # resource, element that says whom, elements that say who
     ("EpisodeOfCare", ("patient",), ("managingOrganization", "careManager")),
     ("Encounter", ("subject",), ("serviceProvider",)),
 )
+_KIND: Final = "urn:schakel:organisation-kind"
+_NOTE: Final = "urn:schakel:note"
 _REGISTERS: Final = (
+    "urn:schakel:organisation",
     "http://fhir.nl/fhir/NamingSystem/",
     "urn:oid:2.16.528.1.1007.3.3",
     "urn:oid:2.16.840.1.113883.2.4",
@@ -133,8 +137,11 @@ class Helpers:
         person = human_name(reading, {"name": [contact["name"]]}) if isinstance(contact.get("name"), dict) else {}
         reading.touch(contact, *(["name"] if person else []))
         kinds = [concept for concept in reading.nodes(body, "type")]
+        ours = [code for concept in kinds for code in tokens(reading, concept, {_KIND})]
         return compact(
             {
+                "kindCode": next((code.partition("|")[2] for code in ours), None),
+                "note": reading.text(reading.extension(body, _NOTE), "valueString"),
                 "name": reading.text(body, "name") or next((a for a in reading.texts(body, "alias") if a), None),
                 "identifier": _identifier(reading, body),
                 "kind": next((word for concept in kinds if (word := label(reading, concept))), None),
@@ -220,6 +227,8 @@ def reporter(reading: Reading, index: Index, request: Resource) -> Source:
     if target is None:
         name = reading.text(reference, "display")
         return Source(compact({"name": name}) | ({"masked": False} if name else {}), [])
+    if target.type == "Organization" and any(system == PARTNER for system, _ in identifier_keys(target.body)):
+        return Source({}, [])  # whose message the hub passes on: nobody who reports
     placed: list[Resource] = []
     plain = details(reading, index, target, placed)
     plain["masked"] = any(hides(reading, resource.body) for resource in placed)

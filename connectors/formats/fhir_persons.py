@@ -37,11 +37,25 @@ ROLE: Final = "urn:schakel:role"
 UNBORN: Final = "urn:schakel:unborn"
 INFORMED: Final = "urn:schakel:informed"
 SECURITY: Final = "urn:schakel:security"
+MEMBER: Final = "urn:schakel:member"  # system of an identifier: how the hub calls this person in this message
+MAIN: Final = "urn:schakel:main"
+REMARKS: Final = "urn:schakel:remarks"
+CUSTODY: Final = "urn:schakel:custody"
+OUR_RELATIONS: Final = "urn:schakel:relation"
 CONFIDENTIALITY: Final = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 RELATIONS: Final = frozenset({"http://terminology.hl7.org/CodeSystem/v3-RoleCode", "http://hl7.org/fhir/v3/RoleCode"})
 _RELATION_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
 _HIDING: Final = frozenset({f"{CONFIDENTIALITY}|R", f"{CONFIDENTIALITY}|V", f"{SECURITY}|secret-address"})
 _UNKNOWN_BSN, _UNBORN_BSN = "000000000", "999999999"  # Uitvoeringsregeling Wmo 2015, annex
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a person stands to another one: `code` is a relation token."""
+
+    to: Resource | None
+    code: str | None
+    custody: bool | None = None
 
 
 @dataclass(slots=True)
@@ -50,7 +64,8 @@ class Person:
 
     plain: Plain
     resources: list[Resource] = field(default_factory=list)
-    standing: list[tuple[Resource | None, str | None]] = field(default_factory=list)  # (to whom, relation token)
+    standing: list[Standing] = field(default_factory=list)
+    known_as: str | None = None  # by the hub, in this message
 
 
 def hides(reading: Reading, resource: Node) -> bool:
@@ -75,8 +90,10 @@ def persons(reading: Reading, index: Index, used: Iterable[Resource], subject: R
             _merge(twin, person)
     for resource in order:
         found += _contacts(reading, found, resource)
+    names = [person.known_as for person in found]
+    whole = None not in names and len(set(names)) == len(names)
     for number, person in enumerate(found, start=1):
-        person.plain["id"] = f"p{number}"
+        person.plain["id"] = person.known_as if whole else f"p{number}"
     for person in found:
         person.plain["relations"] = _relations(person, found)
     return found
@@ -141,6 +158,7 @@ def _merge(person: Person, other: Person) -> None:
             person.plain[name] = value
     person.resources += other.resources
     person.standing += other.standing
+    person.known_as = person.known_as or other.known_as
 
 
 def _person(reading: Reading, index: Index, resource: Resource) -> Person:
@@ -160,6 +178,7 @@ def _person(reading: Reading, index: Index, resource: Resource) -> Person:
             "roles": _roles(reading, body),
             "nationality": _nationality(reading, body),
             "informed": _informed(reading, body),
+            "remarks": reading.text(reading.extension(body, REMARKS), "valueString"),
             "language": language,
             "languageNote": spoken,
             "phones": phones,
@@ -172,10 +191,21 @@ def _person(reading: Reading, index: Index, resource: Resource) -> Person:
     plain["unborn"] = _is_unborn(reading, body) or plain.get("unborn", False)
     if interpreter is not None:
         plain["interpreter"] = interpreter
-    person = Person(plain, [resource])
+    main = reading.truth(reading.extension(body, MAIN), "valueBoolean")
+    if main is not None:
+        plain["main"] = main
+    person = Person(plain, [resource], known_as=_known_as(reading, body))
     if resource.type == "RelatedPerson":
         _stand(reading, index, person, resource)
     return person
+
+
+def _known_as(reading: Reading, body: Node) -> str | None:
+    for item in reading.nodes(body, "identifier"):
+        if item.get("system") == MEMBER:
+            reading.touch(item, "system")
+            return reading.text(item, "value")
+    return None
 
 
 def _is_unborn(reading: Reading, body: Node) -> bool:
@@ -199,9 +229,11 @@ def _stand(reading: Reading, index: Index, person: Person, resource: Resource) -
     codes: list[str] = []
     for concept in reading.nodes(resource.body, "relationship"):
         person.plain.setdefault("roles", []).extend(tokens(reading, concept, {ROLE}))
-        codes += tokens(reading, concept, RELATIONS)
+        ours, theirs = tokens(reading, concept, {OUR_RELATIONS}), tokens(reading, concept, RELATIONS)
+        codes += ours or [_relation(code) for code in theirs]  # our own word is exact
         reading.text(concept, "text")
-    person.standing += [(to, _relation(code)) for code in codes] or [(to, None)]
+    custody = reading.truth(reading.extension(resource.body, CUSTODY), "valueBoolean")
+    person.standing += [Standing(to, code, custody) for code in codes] or [Standing(to, None, custody)]
 
 
 def _relation(token: str) -> str:
@@ -210,9 +242,10 @@ def _relation(token: str) -> str:
 
 def _relations(person: Person, found: list[Person]) -> list[Plain]:
     relations: list[Plain] = []
-    for resource, code in person.standing:
-        to = owner(found, resource)
-        relation = compact({"to": to.plain["id"] if to is not None else None, "code": code})
+    for standing in person.standing:
+        to = owner(found, standing.to)
+        relation = compact({"to": to.plain["id"] if to is not None else None, "code": standing.code})
+        relation |= {} if standing.custody is None else {"custody": standing.custody}
         if to is not None and to is not person and relation not in relations:
             relations.append(relation)
     return relations
@@ -308,17 +341,17 @@ def _contacts(reading: Reading, found: list[Person], resource: Resource) -> list
         reading.touch(contact, "name", "gender")
         phones, email = telecoms(reading, contact)
         home = address(reading, reading.node(contact, "address"))
-        standing: list[tuple[Resource | None, str | None]] = []
+        standing: list[Standing] = []
         roles: list[str] = []
         for concept in reading.nodes(contact, "relationship"):
             roles += tokens(reading, concept, {ROLE})
-            standing += [(resource, _relation(code)) for code in tokens(reading, concept, RELATIONS)]
+            standing += [Standing(resource, _relation(code)) for code in tokens(reading, concept, RELATIONS)]
         if any(_same_contact(person, name, phones) for person in found):
             continue
         plain: Plain = compact({"name": name, "roles": roles, "phones": phones, "email": email})
         plain |= compact({"gender": reading.text(contact, "gender"), "addresses": [home] if len(home) > 2 else []})
         plain |= {"secret": bool(home.get("secret")), "unborn": False}
-        made.append(Person(plain, [], standing or [(resource, None)]))
+        made.append(Person(plain, [], standing or [Standing(resource, None)]))
     return made
 
 
