@@ -3,7 +3,7 @@
 
 Each commit boundary has its points: just before COMMIT (nothing may be left of the work) and just after it, before
 anybody was told (all of the work must be there). `SCHAKEL_FAILPOINT` arms one by name. Every name in `Failpoint` must
-be hit by a test.
+be hit by a test. Commits of one row that promises nothing to anybody (a renewed lease, a key, who read what) have none.
 """
 
 from __future__ import annotations
@@ -32,6 +32,16 @@ class Failpoint(StrEnum):
     STORE_ANSWER_AFTER_COMMIT = "store.answer.after-commit"
     STORE_SETTLE_BEFORE_COMMIT = "store.settle.before-commit"
     STORE_SETTLE_AFTER_COMMIT = "store.settle.after-commit"
+    STORE_SUPERSEDE_BEFORE_COMMIT = "store.supersede.before-commit"
+    STORE_SUPERSEDE_AFTER_COMMIT = "store.supersede.after-commit"
+    STORE_SUGGEST_BEFORE_COMMIT = "store.suggest.before-commit"  # a person joins two cases or keeps them apart
+    STORE_SUGGEST_AFTER_COMMIT = "store.suggest.after-commit"
+    STORE_REMIND_BEFORE_COMMIT = "store.remind.before-commit"
+    STORE_REMIND_AFTER_COMMIT = "store.remind.after-commit"
+    STORE_ALARM_BEFORE_COMMIT = "store.alarm.before-commit"  # an alarm is raised or due
+    STORE_ALARM_AFTER_COMMIT = "store.alarm.after-commit"
+    STORE_TOLD_BEFORE_COMMIT = "store.told.before-commit"  # a human was told
+    STORE_TOLD_AFTER_COMMIT = "store.told.after-commit"
     STORE_LINK_BEFORE_COMMIT = "store.link.before-commit"
     STORE_LINK_AFTER_COMMIT = "store.link.after-commit"
     INTAKE_BEFORE_ACCEPT = "intake.before-accept"  # read and mapped, nothing kept yet

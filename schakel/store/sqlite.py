@@ -47,6 +47,11 @@ _FINISH: Final = (Failpoint.STORE_FINISH_BEFORE_COMMIT, Failpoint.STORE_FINISH_A
 _RECEIVE: Final = (Failpoint.STORE_RECEIVE_BEFORE_COMMIT, Failpoint.STORE_RECEIVE_AFTER_COMMIT)
 _ANSWER: Final = (Failpoint.STORE_ANSWER_BEFORE_COMMIT, Failpoint.STORE_ANSWER_AFTER_COMMIT)
 _SETTLE: Final = (Failpoint.STORE_SETTLE_BEFORE_COMMIT, Failpoint.STORE_SETTLE_AFTER_COMMIT)
+_SUPERSEDE: Final = (Failpoint.STORE_SUPERSEDE_BEFORE_COMMIT, Failpoint.STORE_SUPERSEDE_AFTER_COMMIT)
+_SUGGEST: Final = (Failpoint.STORE_SUGGEST_BEFORE_COMMIT, Failpoint.STORE_SUGGEST_AFTER_COMMIT)
+_REMIND: Final = (Failpoint.STORE_REMIND_BEFORE_COMMIT, Failpoint.STORE_REMIND_AFTER_COMMIT)
+_ALARM: Final = (Failpoint.STORE_ALARM_BEFORE_COMMIT, Failpoint.STORE_ALARM_AFTER_COMMIT)
+_TOLD: Final = (Failpoint.STORE_TOLD_BEFORE_COMMIT, Failpoint.STORE_TOLD_AFTER_COMMIT)
 _LINK: Final = (Failpoint.STORE_LINK_BEFORE_COMMIT, Failpoint.STORE_LINK_AFTER_COMMIT)
 
 # As much as a batch of referrals.
@@ -141,7 +146,7 @@ class SqliteStore:
 
     async def supersede(self, delivery_id: str, replacement: NewDelivery, *, now: datetime) -> bool:
         return await self._engine.write(
-            lambda db: delivery.supersede(db, delivery_id, replacement, self._terms, now=now)
+            lambda db: delivery.supersede(db, delivery_id, replacement, self._terms, now=now), points=_SUPERSEDE
         )
 
     # -- ledger --
@@ -166,7 +171,7 @@ class SqliteStore:
         return await self._engine.read(lambda db: ledger.due_requests(db, now=now, limit=limit))
 
     async def remind(self, reminders: Sequence[tuple[DueRequest, NewAlarm, datetime]], *, now: datetime) -> None:
-        await self._engine.write(lambda db: ledger.remind(db, reminders, now=now))
+        await self._engine.write(lambda db: ledger.remind(db, reminders, now=now), points=_REMIND)
 
     async def decide_suggestion(
         self, case_id: str, other_case_id: str, *, join: bool, by: str, reason: str, now: datetime, share: ShareSecrecy
@@ -174,7 +179,8 @@ class SqliteStore:
         return await self._engine.write(
             lambda db: ledger.decide_suggestion(
                 db, case_id, other_case_id, self._terms, join=join, by=by, reason=reason, now=now, share=share
-            )
+            ),
+            points=_SUGGEST,
         )
 
     # -- admin --
@@ -191,19 +197,21 @@ class SqliteStore:
         )
 
     async def raise_alarms(self, new: Sequence[NewAlarm], *, now: datetime) -> None:
-        await self._engine.write(lambda db: alarms.raise_all(db, new, now=now))
+        await self._engine.write(lambda db: alarms.raise_all(db, new, now=now), points=_ALARM)
 
     async def due_alarms(self, *, now: datetime, limit: int) -> list[AlarmRow]:
-        return await self._engine.write(lambda db: alarms.due_alarms(db, self._terms, now=now, limit=limit))
+        return await self._engine.write(
+            lambda db: alarms.due_alarms(db, self._terms, now=now, limit=limit), points=_ALARM
+        )
 
     async def alarm_outcomes(self, outcomes: Sequence[tuple[str, bool, datetime]], *, now: datetime) -> None:
-        await self._engine.write(lambda db: alarms.outcomes(db, outcomes, now=now))
+        await self._engine.write(lambda db: alarms.outcomes(db, outcomes, now=now), points=_TOLD)
 
     async def alarms(self) -> list[AlarmRow]:
         return await self._engine.read(alarms.all_alarms)
 
     async def acknowledge(self, alarm_id: str, *, by: str, now: datetime) -> bool:
-        return await self._engine.write(lambda db: alarms.acknowledge(db, alarm_id, by=by, now=now))
+        return await self._engine.write(lambda db: alarms.acknowledge(db, alarm_id, by=by, now=now), points=_TOLD)
 
     async def add_key(self, key: KeyRow) -> None:
         await self._engine.write(lambda db: admin.add_key(db, key))

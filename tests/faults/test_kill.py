@@ -19,12 +19,13 @@ import pytest
 
 from schakel.failpoints import Failpoint
 from tests.support.hub import LEASE, UNDER_WAY, Home, Process, Said, open_home, until
-from tests.support.messages import JSON, Message, parked_referral, referral
+from tests.support.messages import JSON, Message, hidden, parked_referral, referral, unknown_code
 
 pytestmark = pytest.mark.slow
 
 KILLED: Final = -signal.SIGKILL
 RELEASE: Final = ("--to", "vvt", "--to", "lokaal-team-den-haag", "--by", "A. de Tester", "--reason", "proef")
+HOUR: Final = 3600.0  # seconds
 CONFIRMED: Final = {"answer": "confirmed", "contact": {"name": "A. de Tester", "phone": "070 0000000"}}
 
 MESSAGES: Final = "SELECT count(*) FROM message"
@@ -35,6 +36,7 @@ RENDERED: Final = "SELECT count(*) FROM delivery WHERE rendered_at IS NOT NULL"
 ATTEMPTED: Final = "SELECT count(*) FROM delivery WHERE attempts > 0"
 ANSWERS: Final = "SELECT count(*) FROM answer"
 LINKED: Final = "SELECT count(*) FROM audit WHERE position > 0"
+JOINED: Final = "SELECT count(*) FROM suggestion WHERE state = 'joined'"
 OPEN: Final = "SELECT count(*) FROM parked WHERE state = 'open'"
 RECEIVED: Final = "SELECT count(*) FROM delivery WHERE channel = 'mailbox' AND state = 'delivered'"
 TRACES: Final = " UNION ALL ".join(  # of an arrival, anywhere
@@ -147,6 +149,64 @@ async def confirm(home: Home, process: Process, reference: str | None) -> Any:
         return reply.raise_for_status().json()
 
 
+async def fetch_too_open(play: Play) -> None:
+    """What waits in a mailbox shows more than it may since the update: another takes its place when it is fetched."""
+    play.messages = [referral(1, "0503"), hidden(referral(1, "0503"))]
+    process = await play.home.start(failpoint=play.point)
+    await play.send(process, play.messages[:1])
+    await play.home.until("SELECT count(*) FROM delivery WHERE state = 'notified'", 1)
+    await play.send(process, play.messages[1:])
+    assert len(play.said) == 2
+    async with play.home.client(process.url, "lokaal-team-delft") as client:
+        with pytest.raises(httpx2.TransportError):
+            await client.get("/v1/mailbox/1")
+    assert await process.died() == KILLED
+
+
+async def join(play: Play) -> None:
+    """A person says that two cases are one household; the command dies beside a hub that runs on."""
+    play.messages = [referral(1), referral(2, removed=1)]
+    process = await play.home.start()
+    for message in play.messages:
+        await play.send(process, [message])
+    await play.home.drained(process)
+    ((case, other),) = play.home.rows("SELECT case_id, other_case_id FROM suggestion")
+    command = ("case", "join", case, other, "--by", "A. de Tester", "--reason", "proef")
+    code, _ = await play.home.run(*command, failpoint=play.point)
+    assert code == KILLED
+    await process.kill()
+
+    async def again(process: Process) -> None:
+        code, _ = await play.home.run(*command)
+        assert code == (0 if play.before_commit else 3)
+        assert play.home.count(JOINED) == 1
+
+    play.again = again
+
+
+async def late_answers(play: Play) -> None:
+    """Nobody answers; when the hub starts an hour later, people are told."""
+    play.messages = [referral(1)]
+    process = await play.home.start()
+    await play.send(process, play.messages)
+    await play.home.drained(process)
+    await process.kill()
+    play.home.later = HOUR
+    assert await (await play.home.start(failpoint=play.point)).died() == KILLED
+
+
+async def park_then_start(play: Play) -> None:
+    """Something is parked and nobody has been told; the next process meets the point when it rings."""
+    play.messages = [unknown_code(1)]
+    process = await play.home.start(failpoint=Failpoint.INTAKE_AFTER_ACCEPT)
+    await play.send(process, play.messages)
+    assert await process.died() == KILLED
+    with play.home.after_death() as look:
+        assert look(OPEN) == 1
+        assert look("SELECT count(*) FROM alarm") == 0
+    assert await (await play.home.start(failpoint=play.point)).died() == KILLED
+
+
 async def release(play: Play) -> None:
     """A person releases what is parked; the command dies beside a hub that runs on."""
     play.messages = [parked_referral()]
@@ -236,6 +296,34 @@ def counts(query: str, *, before: int, after: int) -> Callable[[Play, Look], Non
     return left
 
 
+def superseded(play: Play, look: Look) -> None:
+    """Never the old one gone without the new one there."""
+    there = 0 if play.before_commit else 1
+    assert look("SELECT count(*) FROM delivery WHERE state = 'superseded'") == there
+    assert look("SELECT count(*) FROM delivery WHERE supersedes IS NOT NULL") == there
+    assert "lokaal-team-delft" not in {partner for partner, _ in play.home.arrived()}
+
+
+def reminded(play: Play, look: Look) -> None:
+    """The reminder and its alarm are one."""
+    there = 0 if play.before_commit else 2
+    assert look("SELECT count(*) FROM request WHERE reminders > 0") == there
+    assert look("SELECT count(*) FROM alarm WHERE cause = 'answer-overdue'") == there
+
+
+def untold(play: Play, look: Look) -> None:
+    """What is parked is due to be told, and nobody has heard it."""
+    assert look(OPEN) == 1
+    assert look("SELECT count(*) FROM alarm WHERE delivered_at IS NULL") == (0 if play.before_commit else 1)
+    assert not play.home.recipients.alarms
+
+
+def told(play: Play, look: Look) -> None:
+    """A human was told; the hub knows it or will say it again."""
+    assert len(play.home.recipients.alarms) == 1
+    assert look("SELECT count(*) FROM alarm WHERE delivered_at IS NOT NULL") == (0 if play.before_commit else 1)
+
+
 def settled(play: Play, look: Look) -> None:
     if play.before_commit:
         assert look(OPEN) == 1
@@ -260,6 +348,16 @@ SCENES: Final[Mapping[Failpoint, Scene]] = {
     Failpoint.STORE_ANSWER_AFTER_COMMIT: Scene(answer, counts(ANSWERS, before=0, after=1)),
     Failpoint.STORE_SETTLE_BEFORE_COMMIT: Scene(release, settled),
     Failpoint.STORE_SETTLE_AFTER_COMMIT: Scene(release, settled),
+    Failpoint.STORE_SUPERSEDE_BEFORE_COMMIT: Scene(fetch_too_open, superseded),
+    Failpoint.STORE_SUPERSEDE_AFTER_COMMIT: Scene(fetch_too_open, superseded),
+    Failpoint.STORE_SUGGEST_BEFORE_COMMIT: Scene(join, counts(JOINED, before=0, after=1)),
+    Failpoint.STORE_SUGGEST_AFTER_COMMIT: Scene(join, counts(JOINED, before=0, after=1)),
+    Failpoint.STORE_REMIND_BEFORE_COMMIT: Scene(late_answers, reminded),
+    Failpoint.STORE_REMIND_AFTER_COMMIT: Scene(late_answers, reminded),
+    Failpoint.STORE_ALARM_BEFORE_COMMIT: Scene(park_then_start, untold),
+    Failpoint.STORE_ALARM_AFTER_COMMIT: Scene(park_then_start, untold),
+    Failpoint.STORE_TOLD_BEFORE_COMMIT: Scene(park_then_start, told),
+    Failpoint.STORE_TOLD_AFTER_COMMIT: Scene(park_then_start, told),
     Failpoint.STORE_LINK_BEFORE_COMMIT: Scene(hand_in_then_start, unlinked),
     Failpoint.STORE_LINK_AFTER_COMMIT: Scene(hand_in_then_start, linked),
     Failpoint.INTAKE_BEFORE_ACCEPT: Scene(hand_in, nothing),
@@ -283,7 +381,7 @@ async def test_what_got_a_202_arrives_when_the_hub_is_killed_at(point: Failpoint
         with home.after_death() as look:
             scene.left(play, look)
             on_disk = look(MESSAGES)
-            home.later = LEASE if look(LEASES) else 0.0
+            home.later += LEASE if look(LEASES) else 0.0
         arrived_before = {one.id for all_ in home.recipients.journals().values() for one in all_}
 
         process = await home.start()
@@ -302,6 +400,7 @@ async def test_what_got_a_202_arrives_when_the_hub_is_killed_at(point: Failpoint
             assert repeats(home) & arrived_before  # the recipient that had it got it again, under the same id
         await nothing_new_by_sending_again(play, process)
         await home.told()
+        assert len(home.recipients.alarms) >= home.count("SELECT count(*) FROM alarm")
         await process.kill()
         report = await home.json("verify")
         assert report["ok"]

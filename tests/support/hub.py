@@ -201,8 +201,10 @@ class Home:
             for entry in listed:
                 if entry["deliveryId"] not in have and entry["state"] not in ("superseded", "dropped"):
                     path = f"/v1/mailbox/{entry['number']}"
-                    content = (await client.get(path)).raise_for_status()
-                    body = content.content
+                    content = await client.get(path)
+                    if content.status_code == 410:
+                        continue  # another has taken its place, further on in the list
+                    body = content.raise_for_status().content
                     self.recipients.write(partner, entry["deliveryId"], body, content=content.json(), how="mailbox")
                     (await client.post(f"{path}/receipt")).raise_for_status()
 

@@ -35,8 +35,10 @@ class Message:
     body: bytes
 
 
-def referral(n: int, municipality: str = "0518") -> Message:
-    """The n-th household's referral from the pool; another `n` has nothing in common with it."""
+def referral(n: int, municipality: str = "0518", *, removed: int | None = None) -> Message:
+    """The n-th household's referral from the pool; another `n` has nothing in common with it.
+
+    `removed`: whose number the removed person has instead, as if somebody mistyped it for the same household."""
     document: dict[str, Any] = json.loads(files("schakel.demo").joinpath("messages/thv-den-haag.json").read_bytes())
     place, postcode = PLACES[municipality]
     home = {"straat": f"Proefstraat {n}", "huisnummer": str(n + 1), "postcode": postcode, "woonplaats": place}
@@ -49,6 +51,23 @@ def referral(n: int, municipality: str = "0518") -> Message:
             person["bsn"] = number
         if "adressen" in person:
             person["adressen"] = [{"soort": "woonadres", **home}]
+    if removed is not None:
+        document["betrokkenen"][1]["bsn"] = numbers(removed)[1]
+    return Message("thv-pool", document["kenmerk"], JSON, json.dumps(document, ensure_ascii=False).encode())
+
+
+def hidden(message: Message) -> Message:
+    """Later the same source says of the same case that the victim's address is secret."""
+    document = json.loads(message.body)
+    document |= {"kenmerk": f"{message.reference}-SECRET", "soort": "wijziging"}
+    document["betrokkenen"][0]["geheimAdres"] = True
+    return Message(message.source, document["kenmerk"], JSON, json.dumps(document, ensure_ascii=False).encode())
+
+
+def unknown_code(n: int) -> Message:
+    """With a code that nobody knows: kept, and parked for a person."""
+    document = json.loads(referral(n).body)
+    document["incident"]["vormen"] = ["88"]
     return Message("thv-pool", document["kenmerk"], JSON, json.dumps(document, ensure_ascii=False).encode())
 
 
