@@ -119,7 +119,8 @@ def build(
     senders: Mapping[str, AlarmSender] | None = None,
 ) -> Hub:
     """A hub whose loops do not run yet. Raises ConfigurationError; tests hand in their own clock and adapters."""
-    from broker.open import open_broker
+    from broker.address import ServerFiles
+    from broker.open import Surroundings, open_broker
     from mappings.engine import to_answer
     from schakel import failpoints
     from schakel.answering import Answering
@@ -137,7 +138,20 @@ def build(
     region, new_id = heart.region, heart.new_id
     ways = _channels(settings, region) if channels is None else channels
     tellers = _senders(settings, region, time) if senders is None else senders
-    broker = open_broker(settings.broker_url)
+    broker = open_broker(
+        settings.broker_url,
+        Surroundings(
+            recipients=tuple(partner.id for partner in region.partners if partner.receives),
+            blind=vault.blind,
+            log=log,
+            files=ServerFiles(
+                ca=settings.broker_ca_file,
+                certificate=settings.broker_cert_file,
+                key=settings.broker_key_file,
+                password=settings.broker_password_file,
+            ),
+        ),
+    )
     store = _store(settings, region, vault)
     intake = heart.intake(store, broker)
     involvement = Involvement(

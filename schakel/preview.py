@@ -15,7 +15,7 @@ from typing import cast
 from schakel.errors import Finding, NotFound, PoisonDelivery, Refusal
 from schakel.intake import AcceptStore, Intake
 from schakel.ports import Decide, Envelope, Receipt
-from schakel.records import Accepted, Arrival, Bell, Claimed, Decision, Facts, NewDelivery
+from schakel.records import Accepted, Arrival, Bell, BrokerHealth, Claimed, Decision, Facts, NewDelivery
 from schakel.region import Partner, Receiving, Region
 from schakel.rendering import Renderer, View
 
@@ -83,6 +83,12 @@ class Silent:
 
     async def listen(self, limit: int, wait: float) -> Sequence[Bell]:
         return ()
+
+    async def done(self, bells: Sequence[Bell]) -> None:
+        return None
+
+    def health(self) -> BrokerHealth:
+        return BrokerHealth(state="embedded")
 
     async def aclose(self) -> None:
         return None

@@ -20,6 +20,16 @@ class Settings(BaseSettings):
     )
     database_url: Annotated[str, Field(description="Empty: SQLite in the home folder.")] = ""
     broker_url: Annotated[str, Field(description="Empty: no broker server; the hub rings its own bell.")] = ""
+    broker_password_file: Annotated[
+        Path | None, Field(description="File with the broker's password, instead of one in the URL.")
+    ] = None
+    broker_ca_file: Annotated[
+        Path | None, Field(description="Certificates (PEM) to trust with amqps; empty: the system's.")
+    ] = None
+    broker_cert_file: Annotated[
+        Path | None, Field(description="Our certificate (PEM) for a broker that asks for one.")
+    ] = None
+    broker_key_file: Annotated[Path | None, Field(description="The key (PEM) of that certificate.")] = None
     key_file: Annotated[Path | None, Field(description="Master keys (mode 0600). Empty: `keys.json` in home.")] = None
     region: Annotated[str, Field(description="Name of a region that comes with the product, or a folder.")] = (
         "haaglanden"

@@ -5,22 +5,30 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import re
 
 import pytest
 
 from broker.memory import MemoryBroker
-from broker.open import open_broker
+from broker.open import Surroundings, open_broker
 from broker.topology import decode, encode, queue_name
 from schakel.errors import ConfigurationError
+from schakel.log import open_log
 from schakel.records import Bell
 from tests.conformance.broker_suite import BrokerSuite
+
+SURROUNDINGS = Surroundings(
+    recipients=("vvt", "lokaal-team-delft"),
+    blind=lambda use, name: hmac.digest(b"key", f"{use} {name}".encode(), "sha256"),
+    log=open_log("info", io.StringIO()),
+)
 
 
 class TestMemoryBroker(BrokerSuite):
     @pytest.fixture
     def broker(self) -> MemoryBroker:
-        broker = open_broker("")
+        broker = open_broker("", SURROUNDINGS)
         assert isinstance(broker, MemoryBroker)
         return broker
 
@@ -42,15 +50,13 @@ def test_a_bell_travels_as_identifiers_only() -> None:
 
 def test_an_unknown_broker_is_refused_without_repeating_the_url() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        open_broker("carrier-pigeon://user:secret@host")
+        open_broker("carrier-pigeon://user:secret@host", SURROUNDINGS)
     assert "secret" not in str(caught.value)
     assert caught.value.findings[0].place == "SCHAKEL_BROKER_URL"
 
 
 def test_the_names_at_the_broker_tell_nothing() -> None:
-    def blind(use: str, name: str) -> bytes:
-        return hmac.digest(b"key", f"{use} {name}".encode(), "sha256")
-
+    blind = SURROUNDINGS.blind
     name = queue_name("lokaal-team-delft", blind)
     assert re.fullmatch(r"schakel\.bells\.[a-z2-7]{26}", name)
     assert name == queue_name("lokaal-team-delft", blind)
