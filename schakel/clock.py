@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from schakel.deadlines import again_at
 from schakel.errors import SchakelError, TemporaryFailure
 from schakel.log import Log
 from schakel.ports import AdminStore, AlarmNotice, AlarmSender, Clock, LedgerStore
@@ -82,7 +83,7 @@ class ClockWork:
     async def _remind(self, now: datetime) -> int:
         due = await self._ledger.due_requests(now=now, limit=DUE_PER_TICK)
         if due:
-            await self._ledger.remind([(one, self._overdue(one), now + self._again(one)) for one in due], now=now)
+            await self._ledger.remind([(one, self._overdue(one), self._again(one, now)) for one in due], now=now)
         return len(due)
 
     def _overdue(self, due: DueRequest) -> NewAlarm:
@@ -97,11 +98,8 @@ class ClockWork:
             en=f"{name} ({due.role}) has not answered yet; the deadline was {since}. Get in touch.",
         )
 
-    def _again(self, due: DueRequest) -> timedelta:
-        """The shortest reminder interval of this role: a reminder too many is better than one too few."""
-        deadlines = self._region.deadlines
-        fitting = [one.remind_every for one in deadlines.answers if one.role == due.role]
-        return min(fitting, default=deadlines.parked_alarm_every)
+    def _again(self, due: DueRequest, now: datetime) -> datetime:
+        return again_at(self._region.deadlines, role=due.role, now=now)
 
     # -- alarms
 
@@ -148,7 +146,7 @@ class ClockWork:
     def _ways(self, owner: str) -> list[tuple[AlarmSender, str]]:
         """The ways to an owner: his own, else his partner's mail, else the coordinator's, else everyone's."""
         partner = self._region.partner(owner)
-        own = self._of([route for route in self._region.alarms if route.owner == owner])
+        own = self._of(self._region.alarm_routes(owner))
         if not own and partner is not None and partner.mail and MAIL in self._senders:
             own = [(self._senders[MAIL], partner.mail)]
         return (

@@ -8,10 +8,11 @@ not fit, naming file, place and rule.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from schakel.message import Code, Frozen, MunicipalityCode
 
@@ -33,6 +34,30 @@ def read_duration(text: Any) -> Any:
 
 
 Duration = Annotated[timedelta, BeforeValidator(read_duration), Field(ge=timedelta(0))]
+
+
+class Length(Frozen):
+    """How long, in the unit that a person wrote: hours of a roster (`s`, `m`, `h`), working days of it (`wd`), or days,
+    months and years of the calendar (`d`, `mo`, `y`)."""
+
+    amount: Annotated[int, Field(ge=0, le=999_999)]
+    unit: Literal["s", "m", "h", "wd", "d", "mo", "y"]
+
+
+_LENGTH: Final = re.compile(r"([0-9]{1,6})(wd|mo|[smhdy])")
+
+
+def read_length(text: Any) -> Any:
+    """`15m`, `4h`, `2wd`, `10d`, `3mo`, `1y` → Length."""
+    if not isinstance(text, str):
+        return text
+    found = _LENGTH.fullmatch(text)
+    if found is None:
+        raise ValueError("length: written as 15m, 4h, 2wd, 10d, 3mo or 1y")
+    return {"amount": int(found[1]), "unit": found[2]}
+
+
+Span = Annotated[Length, BeforeValidator(read_length)]
 
 
 class Sentence(Frozen):
@@ -66,13 +91,17 @@ class Receiving(Frozen):
 class Partner(Frozen):
     id: PartnerId
     name: str
-    kind: Literal["source", "icm-team", "local-team", "zvhh", "partner"]
+    # network: somebody of the household's own network (a football trainer, S5); no system, so nothing is ever sent
+    kind: Literal["source", "icm-team", "local-team", "zvhh", "partner", "network"]
     oins: tuple[Oin, ...] = ()
     municipalities: tuple[MunicipalityCode, ...] = ()  # a local team's own
     serves: Serves = "unknown"  # unknown whom it serves: nobody's whereabouts
     sends: Sending | None = None
     receives: Receiving | None = None
     mail: str | None = None  # where alarms about it go
+    contacts: Mapping[
+        Code, tuple[str, ...]
+    ] = {}  # step of a ladder (second-contact, team-coordinator) → mail addresses
 
 
 class Target(Frozen):
@@ -139,19 +168,147 @@ class Disclosure(Frozen):
     matrix: tuple[RecipientRole, ...]  # who sees all requests and answers of the case
 
 
-class Deadline(Frozen):
-    """Within how long a role answers; the first that fits counts."""
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS: Final[tuple[Weekday, ...]] = (
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+)  # fmt: skip
+DAY_MINUTES: Final = 1440
+_CLOCK_TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 
-    role: RecipientRole
-    programmes: tuple[Code, ...] = ()  # empty: all
-    urgencies: tuple[Code, ...] = ()
-    within: Duration
-    remind_every: Duration
+
+def read_clock_time(text: Any) -> Any:
+    """`08:30` → minutes since midnight; `24:00` is the end of the day."""
+    if not isinstance(text, str):
+        return text
+    found = _CLOCK_TIME.fullmatch(text)
+    if found is None:
+        raise ValueError("time: written as 08:30, from 00:00 to 24:00")
+    return int(found[1]) * 60 + int(found[2]) if found[1] else DAY_MINUTES
+
+
+ClockTime = Annotated[int, BeforeValidator(read_clock_time), Field(ge=0, le=DAY_MINUTES)]
+
+
+class Opening(Frozen):
+    """Hours of a weekday, as the clocks in the Netherlands say."""
+
+    days: Annotated[tuple[Weekday, ...], Field(min_length=1)]
+    opens: ClockTime
+    closes: ClockTime
+
+    @model_validator(mode="after")
+    def _opens_first(self) -> Self:
+        if self.opens >= self.closes:
+            raise ValueError("opening: opens before it closes, on the same day")
+        return self
+
+
+class RosterRow(Frozen):
+    """When somebody works: always, or in the hours listed, public holidays and equated days excepted."""
+
+    id: Code
+    always: bool = False
+    hours: tuple[Opening, ...] = ()
+    on_holidays: bool = False  # works on public holidays and equated days too
+
+    @model_validator(mode="after")
+    def _works_some_time(self) -> Self:
+        if self.always == bool(self.hours):
+            raise ValueError("roster: always, or hours; exactly one of the two")
+        return self
+
+
+class EquatedDay(Frozen):
+    """A day equated with a public holiday by royal decree (Algemene termijnenwet art. 3(3))."""
+
+    on: date
     source: str
 
 
+class Calendars(Frozen):
+    rosters: tuple[RosterRow, ...]
+    equated: tuple[EquatedDay, ...] = ()
+
+
+# What can start a clock. The hub knows these of requests and of cases; a region adds milestones of its own.
+REQUEST_EVENTS: Final = frozenset(
+    {
+        "accepted",  # the referral, whether it was delivered or not
+        "asked",  # later on, by the team that leads
+        "delivered",
+        "in-consideration",
+        "confirmed",
+        "withdrawal-asked",
+        "hand-over-asked",
+        "effort-asked",
+        "known-check-asked",
+    }
+)
+CASE_EVENTS: Final = frozenset({"order-imposed", "first-visit", "plan-made", "evaluated", "phase-entered", "closed"})
+# Kinds of deadline that the hub itself knows, and what may start them. Each ends when its request gets an answer.
+REQUEST_KINDS: Final[Mapping[str, frozenset[str]]] = {
+    "answer": frozenset({"accepted", "asked"}),
+    "check": frozenset({"in-consideration"}),  # known? suitable? capacity?
+    "withdrawal": frozenset({"withdrawal-asked"}),
+    "hand-over": frozenset({"hand-over-asked"}),
+    "effort": frozenset({"effort-asked"}),
+    "known-check": frozenset({"known-check-asked"}),
+}
+ANSWER: Final = "answer"
+CHECK: Final = "check"
+ORDER_WITHOUT_PLAN: Final = "order-without-plan"
+ASKED: Final = "asked"  # who a reminder and a ladder may tell without a route: the one that was asked,
+LEAD: Final = "lead"  # and the team that leads the case
+
+
+class Rung(Frozen):
+    """A step of a ladder: how long after the deadline, and whom to tell then."""
+
+    after: Span
+    tell: Code
+
+
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+class Deadline(Frozen):
+    """By when something must have happened, who is reminded before and who is told after. For each kind, the first row
+    that fits counts."""
+
+    kind: Code = ANSWER
+    role: RecipientRole
+    programmes: tuple[Code, ...] = ()  # empty: all
+    urgencies: tuple[Code, ...] = ()
+    start: Annotated[tuple[Code, ...], BeforeValidator(_several), Field(min_length=1)]
+    within: Span | None = None
+    before_order_end: Duration | None = None  # instead of `within`: so long before a restraining order ends
+    roster: Code
+    remind: tuple[Span, ...] = ()  # after the start; with `before_order_end`: before the order ends
+    ladder: tuple[Rung, ...]
+    again: Duration  # after the last step: how often it is told once more, until somebody acts
+    until: Annotated[tuple[Code, ...], BeforeValidator(_several)] = ()  # events that end it, besides `closed`
+    source: str
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        if (self.within is None) == (self.before_order_end is None):
+            raise ValueError("deadline: within, or before_order_end; exactly one of the two")
+        return self
+
+
+class Milestone(Frozen):
+    """Something in a case that this region puts on record beside what the hub knows by itself."""
+
+    id: Code
+    text: Sentence
+    source: str | None = None
+
+
 class Deadlines(Frozen):
-    answers: tuple[Deadline, ...]
+    clocks: tuple[Deadline, ...]
+    calendars: Calendars  # calendars.yaml
+    milestones: tuple[Milestone, ...] = ()
     parked_alarm_every: Duration
     crisis_delivery_alarm_after: Duration  # a crisis referral not delivered by then alarms a human
     delivery_alarm_after: Duration
@@ -224,6 +381,14 @@ class Region(Frozen):
 
     def partner(self, partner_id: str) -> Partner | None:
         return next((partner for partner in self.partners if partner.id == partner_id), None)
+
+    def alarm_routes(self, owner: str) -> tuple[AlarmRoute, ...]:
+        """The routes of an owner. `vvt:second-contact` is a contact of a partner, where no route has that name."""
+        routes = tuple(route for route in self.alarms if route.owner == owner)
+        partner, _, contact = owner.partition(":")
+        known = self.partner(partner) if contact and not routes else None
+        mail = known.contacts.get(contact, ()) if known is not None else ()
+        return (AlarmRoute(owner=owner, mail=mail),) if mail else routes
 
     def local_team(self, municipality: str) -> Partner | None:
         return next(

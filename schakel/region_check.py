@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import combinations, product
 from typing import Final
 from urllib.parse import urlsplit
 
-from schakel.deadlines import deadline_for
+from schakel.deadline_check import check_asked, check_deadlines
 from schakel.disclosure import unknown_fields
 from schakel.eligibility import Eligibility
 from schakel.errors import ConfigurationError, Finding
@@ -37,7 +37,6 @@ from schakel.routing import Router, RoutingFacts
 from schakel.states import ParkCause
 
 ORDER_COUNTS: Final = (0, 1, 2, 3)
-LONGEST_DEADLINE: Final = timedelta(days=92)
 ELSEWHERE: Final = "0000"  # stands for every municipality outside the region
 
 
@@ -51,7 +50,7 @@ def check_region(region: Region) -> list[Finding]:
         *_causes(region),
         *_alarms(region),
         *unknown_fields(region.disclosure),
-        *_deadlines(region),
+        *check_deadlines(region),
         *_retention(region),
     ]
     try:
@@ -113,7 +112,9 @@ def _partners(region: Region) -> Iterator[Finding]:
             yield _fault(f"{place}.sends", "source-sends", "een bron noemt haar formaten", "a source names its formats")
         if partner.sends is not None and not partner.oins:
             yield _fault(f"{place}.oins", "source-has-oin", "een bron heeft een OIN", "a source has an OIN")
-        if partner.kind != "source" and partner.receives is None:
+        if partner.kind == "network":
+            yield from _network(partner, place)
+        elif partner.kind != "source" and partner.receives is None:
             yield _fault(
                 f"{place}.receives",
                 "partner-receives",
@@ -142,6 +143,17 @@ def _stuf(partner: Partner, way: Receiving, place: str) -> Iterator[Finding]:
             "stuf-full",
             "StUF kent geen bericht zonder inhoud: alleen `full`",
             "StUF has no message without content: `full` only",
+        )
+
+
+def _network(partner: Partner, place: str) -> Iterator[Finding]:
+    """Somebody of a household's own network is no organisation: what it says, somebody else writes down."""
+    if partner.oins or partner.sends or partner.receives or partner.municipalities:
+        yield _fault(
+            place,
+            "network-has-no-system",
+            "iemand uit het netwerk heeft geen OIN, verzendt niets en ontvangt niets",
+            "somebody of the network has no OIN, sends nothing and receives nothing",
         )
 
 
@@ -316,7 +328,7 @@ def _recipients(route: Route) -> tuple[Target, ...]:
     return (*route.to, *(park.suggests if park is not None else ()))
 
 
-def _roles(region: Region, asked: Iterable[tuple[str, str, str]]) -> Iterator[Finding]:
+def _roles(region: Region, asked: Collection[tuple[str, str, str]]) -> Iterator[Finding]:
     """Every role that can be asked has a row in the tables of disclosure and of deadlines."""
     rows = {(row.role, programme) for row in region.disclosure.roles for programme in row.programmes}
     yield from _twice(
@@ -332,14 +344,7 @@ def _roles(region: Region, asked: Iterable[tuple[str, str, str]]) -> Iterator[Fi
                 f"{role} in {programme} heeft geen regel",
                 f"{role} in {programme} has no row",
             )
-    for role, programme, urgency in sorted(asked):
-        if deadline_for(region.deadlines, role=role, programme=programme, urgency=urgency) is None:
-            yield _fault(
-                "deadlines.yaml answers",
-                "role-has-deadline",
-                f"{role} in {programme}, {urgency}, heeft geen termijn",
-                f"{role} in {programme}, {urgency}, has no deadline",
-            )
+    yield from check_asked(region, asked)
 
 
 def _days(routes: Iterable[Route]) -> list[date]:
@@ -398,23 +403,6 @@ def _alarms(region: Region) -> Iterator[Finding]:
             "deze eigenaar heeft geen mailadres en geen pieper",
             "this owner has no mail address and no pager",
         )
-
-
-def _deadlines(region: Region) -> Iterator[Finding]:
-    for position, row in enumerate(region.deadlines.answers):
-        if not timedelta(0) < row.within <= LONGEST_DEADLINE or row.remind_every <= timedelta(0):
-            yield _fault(
-                f"deadlines.yaml answers[{position}]",
-                "deadline-positive",
-                "termijn en herinnering zijn groter dan nul, en de termijn is hooguit drie maanden",
-                "deadline and reminder are more than nothing, and the deadline is at most three months",
-            )
-    waits = {"probe_every": region.deadlines.probe_every, "parked_alarm_every": region.deadlines.parked_alarm_every}
-    for name, wait in waits.items():
-        if wait <= timedelta(0):
-            yield _fault(f"deadlines.yaml {name}", "wait-positive", "is groter dan nul", "is more than nothing")
-    if not region.deadlines.retry:
-        yield _fault("deadlines.yaml retry", "retry-list", "noemt ten minste één poging", "names at least one attempt")
 
 
 def _retention(region: Region) -> Iterator[Finding]:

@@ -14,10 +14,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from schakel.errors import ConfigurationError, Finding
-from schakel.region import Region
+from schakel.region import ANSWER, Region
 from schakel.strict_yaml import fault, named, parse
 
-# file → the field of Region that it fills; None: its top-level keys are fields of Region themselves
+# file → the field of Region that it fills (dotted: a field of that field, in which the other file has no say);
+# None: its top-level keys are fields of Region themselves
 FILES: Final[Mapping[str, str | None]] = {
     "region.yaml": None,
     "partners.yaml": None,  # partners
@@ -25,9 +26,11 @@ FILES: Final[Mapping[str, str | None]] = {
     "routes.yaml": "routing",  # routes, remarks
     "disclosure.yaml": "disclosure",
     "deadlines.yaml": "deadlines",
+    "calendars.yaml": "deadlines.calendars",
     "retention.yaml": "retention",
     "municipalities.yaml": "municipalities",
 }
+BESIDE: Final = frozenset({"scenario.yaml"})  # examples of what must come of a message: for tests, not for the hub
 _TOP: Final = {
     "region.yaml": frozenset({"id", "name", "version", "hub_oin", "hub_name", "contact", "alarms"}),
     "partners.yaml": frozenset({"partners"}),
@@ -38,8 +41,8 @@ _TOP: Final = {
 def load_region(folder: Path, overlay: Path | None = None) -> Region:
     """The region in `folder`, with the files of `overlay` (same names, any subset) laid over it.
 
-    Objects merge key by key; lists of objects merge by their identity (`id`, `code`, `owner`, or role with programmes
-    and urgencies); other lists replace. Raises ConfigurationError with one finding per fault.
+    Objects merge key by key; lists of objects merge by their identity (`id`, `code`, `owner`, or role with kind,
+    programmes and urgencies); other lists replace. Raises ConfigurationError with one finding per fault.
     """
     files = _read_folder(folder, every=True)
     if overlay is not None:
@@ -47,8 +50,10 @@ def load_region(folder: Path, overlay: Path | None = None) -> Region:
             files[name] = _merge(files[name], content)
     data: dict[str, Any] = {}
     for name, content in files.items():
-        field = FILES[name]
-        data |= content if field is None else {field: content}
+        outer, _, inner = (FILES[name] or "").partition(".")
+        if inner and inner in data[outer]:
+            raise ConfigurationError(fault(f"{outer}.yaml {inner}", "unknown-key", f"belongs in {name}"))
+        data |= {outer: data[outer] | {inner: content}} if inner else {outer: content} if outer else content
     try:
         return Region.model_validate(data, by_alias=False, by_name=True)
     except ValidationError as error:
@@ -68,7 +73,9 @@ def _read_folder(folder: Path, *, every: bool) -> dict[str, dict[str, Any]]:
         raise ConfigurationError(fault(folder.name, "folder-exists", "there is no such folder"))
     present = sorted(path.name for path in folder.iterdir() if path.suffix in {".yaml", ".yml"})
     faults = [
-        fault(f"{folder.name}/{name}", "unknown-file", "no such file is read") for name in present if name not in FILES
+        fault(f"{folder.name}/{name}", "unknown-file", "no such file is read")
+        for name in present
+        if name not in FILES and name not in BESIDE
     ]
     if every:
         missing = [name for name in FILES if name not in present]
@@ -104,8 +111,9 @@ def _identity(item: Any) -> tuple[Any, ...] | None:
     for key in ("id", "owner"):
         if key in item:
             return (key, item[key])
-    if "role" in item and ("fields" in item or "within" in item or "partner" not in item):
-        return ("role", item["role"], *(tuple(item.get(key) or ()) for key in ("programmes", "urgencies")))
+    if "role" in item and "partner" not in item:
+        kind = item.get("kind", ANSWER)
+        return ("role", item["role"], kind, *(tuple(item.get(key) or ()) for key in ("programmes", "urgencies")))
     return None
 
 
@@ -158,9 +166,9 @@ def _place(data: Any, location: tuple[str | int, ...]) -> str:
             data = data.get(part) if isinstance(data, dict) else None
             text += f".{part}" if text else str(part)
     first = str(location[0]) if location else ""
-    for name, field in FILES.items():
-        if field == first:
-            return f"{name} {text.removeprefix(first).removeprefix('.')}".rstrip()
+    for name, field in sorted(FILES.items(), key=lambda each: -len(each[1] or "")):  # the inner file first
+        if field is not None and (text == field or text.startswith((f"{field}.", f"{field}["))):
+            return f"{name} {text.removeprefix(field).removeprefix('.')}".rstrip()
         if first in _TOP.get(name, ()):
             return f"{name} {text}"
     return text or "region"

@@ -13,10 +13,12 @@ from typing import Any, Final
 import yaml
 
 from schakel.demo.partner import DemoPartner
-from schakel.region import Region
+from schakel.region import REQUEST_KINDS, Region
 
 ANSWER_WITHIN: Final = "20s"
-REMIND_EVERY: Final = "5s"
+REMIND_AFTER: Final = "10s"
+LADDER_STEP: Final = 5  # seconds
+TELL_AGAIN_EVERY: Final = "5s"
 RETRY: Final = ("1s", "1s", "2s", "3s")
 
 
@@ -33,19 +35,27 @@ def write_overlay(folder: Path, region: Region, partners: Iterable[DemoPartner],
 
 
 def _deadlines(region: Region) -> dict[str, Any]:
+    calendars = region.deadlines.calendars
     return {
-        "answers": [
+        "clocks": [
             {
-                "role": deadline.role,
-                "programmes": list(deadline.programmes),
-                "urgencies": list(deadline.urgencies),
+                "kind": row.kind,
+                "role": row.role,
+                "programmes": list(row.programmes),
+                "urgencies": list(row.urgencies),
                 "within": ANSWER_WITHIN,
-                "remind_every": REMIND_EVERY,
+                "roster": next(roster.id for roster in calendars.rosters if roster.always),
+                "remind": [REMIND_AFTER],
+                "ladder": [
+                    {"after": f"{step * LADDER_STEP}s", "tell": rung.tell} for step, rung in enumerate(row.ladder)
+                ],
+                "again": TELL_AGAIN_EVERY,
                 "source": "the demo",
             }
-            for deadline in region.deadlines.answers
+            for row in region.deadlines.clocks
+            if row.kind in REQUEST_KINDS  # what somebody was asked; the norms of a case stay months and days
         ],
-        "parked_alarm_every": REMIND_EVERY,
+        "parked_alarm_every": TELL_AGAIN_EVERY,
         "crisis_delivery_alarm_after": "5s",
         "delivery_alarm_after": "10s",
         "mailbox_alarm_after": "10s",

@@ -11,7 +11,21 @@ import pytest
 
 from regions import FOLDER
 from schakel.message import Sensitivity
-from schakel.region import Deadline, Municipalities, Partner, Receiving, Region, Retention, Route, Target
+from schakel.region import (
+    Calendars,
+    Length,
+    Municipalities,
+    Opening,
+    Partner,
+    Receiving,
+    Region,
+    Retention,
+    RosterRow,
+    Route,
+    Rung,
+    Target,
+    read_length,
+)
 from schakel.region_check import check_region, fields_of, sensitive_fields
 from schakel.region_files import load_region
 
@@ -64,9 +78,38 @@ def long_content() -> Region:
     return alter(REGION, retention=kept)
 
 
-def no_lead_deadline() -> Region:
-    rows: tuple[Deadline, ...] = tuple(row for row in REGION.deadlines.answers if row.role != "lead")
-    return deadlines(answers=rows)
+def length(text: str) -> Length:
+    return Length.model_validate(read_length(text))
+
+
+def without_clock(kind: str, role: str) -> Region:
+    return deadlines(clocks=tuple(row for row in REGION.deadlines.clocks if (row.kind, row.role) != (kind, role)))
+
+
+def clocks(kind: str, role: str, **changes: Any) -> Region:
+    """Every row of this kind and role, changed."""
+    rows = REGION.deadlines.clocks
+    return deadlines(clocks=tuple(alter(r, **changes) if (r.kind, r.role) == (kind, role) else r for r in rows))
+
+
+def ladder(*steps: tuple[str, str]) -> tuple[Rung, ...]:
+    return tuple(Rung(after=length(after), tell=tell) for after, tell in steps)
+
+
+def calendars(**changes: Any) -> Region:
+    changed: Calendars = alter(REGION.deadlines.calendars, **changes)
+    return deadlines(calendars=changed)
+
+
+def office(*hours: tuple[str, str]) -> Region:
+    openings = tuple(Opening(days=("monday",), opens=opens, closes=closes) for opens, closes in hours)
+    return calendars(rosters=(RosterRow(id="always", always=True), RosterRow(id="office", hours=openings)))
+
+
+def uncontacted(partner_id: str, *contacts: str) -> Region:
+    known = REGION.partner(partner_id)
+    assert known is not None
+    return partner(partner_id, contacts={name: known.contacts[name] for name in contacts})
 
 
 def same_name_twice() -> Municipalities:
@@ -103,11 +146,45 @@ HOLES: list[tuple[str, Callable[[], Region]]] = [
     ("valid-window", lambda: entry("0503", valid_from=date(2027, 1, 1), valid_to=date(2026, 1, 1))),
     ("role-has-disclosure", lambda: without_role("duo")),
     ("role-has-disclosure", lambda: without_role("case-director")),
-    ("role-has-deadline", no_lead_deadline),
+    ("role-has-deadline", lambda: without_clock("answer", "lead")),
+    ("role-has-deadline", lambda: without_clock("answer", "case-director")),
+    ("role-has-check", lambda: without_clock("check", "lead")),
+    ("deadline-positive", lambda: clocks("answer", "lead", within=length("0m"))),
+    ("deadline-positive", lambda: clocks("answer", "lead", within=length("4mo"), roster="always")),
+    ("deadline-positive", lambda: clocks("year", "lead", within=length("9y"))),
+    ("roster-exists", lambda: clocks("answer", "duo", roster="nights")),
+    ("unit-fits-roster", lambda: clocks("answer", "duo", within=length("2d"))),
+    ("unit-fits-roster", lambda: clocks("plan", "lead", within=length("2wd"))),
+    ("unit-fits-roster", lambda: clocks("answer", "partner", remind=(length("0wd"),))),
+    ("unit-fits-roster", lambda: clocks("order-without-plan", "lead", remind=(length("1mo"),))),
+    ("reminder-before-deadline", lambda: clocks("answer", "duo", remind=(length("4h"),))),
+    ("reminder-before-deadline", lambda: clocks("answer", "duo", remind=(length("2h"), length("1h")))),
+    ("reminder-before-deadline", lambda: clocks("answer", "duo", remind=(length("0h"),))),
+    ("reminder-before-deadline", lambda: clocks("order-without-plan", "lead", remind=(length("12h"),))),
+    ("reminder-before-deadline", lambda: clocks("order-without-plan", "lead", remind=(length("48h"), length("72h")))),
+    ("ladder-ascends", lambda: clocks("answer", "lead", ladder=())),
+    ("ladder-ascends", lambda: clocks("answer", "duo", ladder=ladder(("1h", "asked"), ("30m", "lead")))),
+    ("ladder-ascends", lambda: clocks("answer", "duo", ladder=ladder(("1h", "asked"), ("1h", "lead")))),
+    ("tell-has-route", lambda: clocks("answer", "duo", ladder=ladder(("0s", "the-boss")))),
+    ("tell-has-route", lambda: uncontacted("vvt", "team-coordinator")),
+    ("tell-has-route", lambda: uncontacted("lokaal-team-delft", "second-contact")),
+    ("tell-has-route", lambda: uncontacted("zvhh")),
+    ("event-known", lambda: clocks("plan", "lead", start=("first-tea",))),
+    ("event-known", lambda: clocks("plan", "lead", until=("planned",))),
+    ("event-known", lambda: deadlines(milestones=())),
+    ("start-fits-kind", lambda: clocks("answer", "lead", start=("delivered",))),
+    ("clock-ends", lambda: clocks("plan", "lead", until=())),
+    ("never-shifted", lambda: clocks("order-without-plan", "lead", roster="office")),
+    ("never-shifted", lambda: clocks("answer", "lead", urgencies=(), roster="office", within=length("4h"))),
+    ("never-shifted", lambda: clocks("check", "process-director", urgencies=("crisis",), roster="office")),
     (
-        "deadline-positive",
-        lambda: deadlines(answers=tuple(alter(row, within=timedelta(0)) for row in REGION.deadlines.answers)),
+        "order-counts-back",
+        lambda: clocks("order-without-plan", "lead", before_order_end=None, within=length("9d"), remind=()),
     ),
+    ("no-overlap", lambda: office(("08:00", "12:00"), ("11:59", "17:00"))),
+    ("day-once", lambda: calendars(equated=(REGION.deadlines.calendars.equated[0],) * 2)),
+    ("network-has-no-system", lambda: partner("politie", kind="network")),
+    ("wait-positive", lambda: clocks("answer", "lead", again=timedelta(0))),
     ("wait-positive", lambda: deadlines(probe_every=timedelta(0))),
     ("retry-list", lambda: deadlines(retry=())),
     ("retention-positive", lambda: alter(REGION, retention=alter(REGION.retention, raw=timedelta(0)))),

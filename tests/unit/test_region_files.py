@@ -11,8 +11,8 @@ import pytest
 
 from regions import FOLDER
 from schakel.errors import ConfigurationError
-from schakel.region import read_duration
-from schakel.region_files import FILES, load_region
+from schakel.region import Length, read_clock_time, read_duration, read_length
+from schakel.region_files import BESIDE, FILES, load_region
 
 HAAGLANDEN = FOLDER / "haaglanden"
 
@@ -55,12 +55,65 @@ def test_haaglanden_has_its_nine_municipalities_and_their_local_teams():
 
 
 def test_every_file_of_the_folder_is_read():
-    assert {path.name for path in HAAGLANDEN.iterdir()} == set(FILES)
+    assert {path.name for path in HAAGLANDEN.iterdir()} - BESIDE == set(FILES)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("15m", 900), ("4h", 14400), ("2d", 172800), ("0s", 0)])
 def test_durations_are_written_as_people_write_them(text: str, seconds: int):
     assert read_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "unit"),
+    [("15m", 15, "m"), ("4h", 4, "h"), ("2wd", 2, "wd"), ("10d", 10, "d"), ("3mo", 3, "mo"), ("1y", 1, "y")],
+)
+def test_lengths_have_the_unit_that_was_written(text: str, amount: int, unit: str):
+    assert read_length(text) == {"amount": amount, "unit": unit}
+
+
+@pytest.mark.parametrize(("text", "minutes"), [("00:00", 0), ("08:30", 510), ("23:59", 1439), ("24:00", 1440)])
+def test_clock_times_are_minutes_of_the_day(text: str, minutes: int):
+    assert read_clock_time(text) == minutes
+
+
+@pytest.mark.parametrize("text", ["2w", "wd", "1.5h", "-1h", "PT15M", "2 wd", "", "1234567h"])
+def test_other_lengths_are_refused(copy: Path, text: str):
+    change(copy, "deadlines.yaml", "within: 15m", f'within: "{text}"')
+    assert findings(copy) == [("deadlines.yaml clocks[lead].within", "value_error")]
+
+
+@pytest.mark.parametrize("text", ["8:30", "24:01", "25:00", "08.30", "", "510"])
+def test_other_clock_times_are_refused(copy: Path, text: str):
+    change(copy, "calendars.yaml", 'opens: "08:30"', f'opens: "{text}"')
+    assert findings(copy) == [("calendars.yaml rosters[office].hours[0].opens", "value_error")]
+
+
+def test_a_day_that_closes_before_it_opens_is_refused(copy: Path):
+    change(copy, "calendars.yaml", 'closes: "17:00"', 'closes: "08:00"')
+    assert findings(copy) == [("calendars.yaml rosters[office].hours[0]", "value_error")]
+
+
+def test_a_roster_is_always_or_has_hours(copy: Path):
+    change(copy, "calendars.yaml", "id: always, always: true", "id: always")
+    assert findings(copy) == [("calendars.yaml rosters[always]", "value_error")]
+
+
+def test_a_deadline_has_one_end(copy: Path):
+    change(copy, "deadlines.yaml", "before_order_end: 24h", "before_order_end: 24h\n    within: 9d")
+    assert [rule for _, rule in findings(copy)] == ["value_error"]
+
+
+def test_calendars_are_not_read_from_another_file(copy: Path):
+    with (copy / "deadlines.yaml").open("a") as file:
+        file.write("calendars: { rosters: [] }\n")
+    assert findings(copy) == [("deadlines.yaml calendars", "unknown-key")]
+
+
+def test_the_same_deadline_twice_is_refused(copy: Path):
+    text = (copy / "deadlines.yaml").read_text(encoding="utf-8")
+    row = text[text.index("  - kind: plan") : text.index("  - kind: order-without-plan")]
+    change(copy, "deadlines.yaml", row, row + row.replace("&days", "&more-days"))
+    assert [rule for _, rule in findings(copy)] == ["twice"]
 
 
 def test_durations_may_be_iso_8601(copy: Path):
@@ -114,7 +167,7 @@ def test_an_overlay_changes_only_what_it_names(tmp_path: Path):
         "  - { id: nieuw, name: N, kind: partner }\n"
     )
     (tmp_path / "deadlines.yaml").write_text(
-        "answers:\n  - { role: lead, urgencies: [crisis], within: 2s }\nretry: [0s, 1s]\n"
+        "clocks:\n  - { role: lead, urgencies: [crisis], within: 2s, remind: [1s] }\nretry: [0s, 1s]\n"
     )
     plain, laid = load_region(HAAGLANDEN), load_region(HAAGLANDEN, tmp_path)
     before, after = plain.partner("vvt"), laid.partner("vvt")
@@ -122,9 +175,11 @@ def test_an_overlay_changes_only_what_it_names(tmp_path: Path):
     assert after.receives.mode == before.receives.mode
     assert after.oins == before.oins
     assert laid.partner("nieuw") is not None
-    assert laid.deadlines.answers[0].within == timedelta(seconds=2)
-    assert laid.deadlines.answers[0].remind_every == plain.deadlines.answers[0].remind_every
-    assert laid.deadlines.answers[1:] == plain.deadlines.answers[1:]
+    assert laid.deadlines.clocks[0].within == Length(amount=2, unit="s")
+    assert laid.deadlines.clocks[0].again == plain.deadlines.clocks[0].again
+    assert laid.deadlines.clocks[0].ladder == plain.deadlines.clocks[0].ladder
+    assert laid.deadlines.clocks[1:] == plain.deadlines.clocks[1:]
+    assert laid.deadlines.calendars == plain.deadlines.calendars
     assert len(laid.deadlines.retry) == 2
     assert laid.routing == plain.routing
 
