@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
+from schakel.involvement import OwnWords
 from schakel.log import Log
 from schakel.message import Answer
 from schakel.ports import AnswerFormat, Clock, Envelope, Format, Receipt, Store
-from schakel.records import AnswerOutcome
+from schakel.records import AnswerOutcome, RequestQuery
 from schakel.region import Partner, Region
 from schakel.settings import Settings
 
@@ -33,6 +34,7 @@ class Dispatch(Protocol):
 
 class Involvement(Protocol):
     async def answer(self, partner: Partner, answer: Answer, *, now: datetime) -> AnswerOutcome: ...
+    async def own(self, partner: Partner, query: RequestQuery, *, after: str = "", limit: int = 1) -> OwnWords: ...
     async def case_view(self, partner: Partner, reference: str, *, now: datetime) -> dict[str, Any]: ...
     async def status(self, partner: Partner | None, message_id: str) -> dict[str, Any]: ...
 
@@ -40,7 +42,7 @@ class Involvement(Protocol):
 class Answering(Protocol):
     def formats_of(self, partner: Partner) -> tuple[AnswerFormat, ...]: ...
     async def receive(
-        self, partner: Partner, body: bytes, media_type: str, received_at: datetime
+        self, partner: Partner, body: bytes, media_type: str, received_at: datetime, if_version: int | None = None
     ) -> tuple[Envelope, AnswerOutcome]: ...
 
 

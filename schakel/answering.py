@@ -30,7 +30,9 @@ ToAnswer = Callable[[Mapping[str, Any]], Answer]
 class Ledger(Protocol):
     """What answering asks of `schakel.involvement.Involvement`."""
 
-    async def answer(self, partner: Partner, answer: Answer, *, now: datetime) -> AnswerOutcome: ...
+    async def answer(
+        self, partner: Partner, answer: Answer, *, now: datetime, if_version: int | None = None
+    ) -> AnswerOutcome: ...
     async def unread(
         self, partner: Partner, reference: str, body: bytes, media_type: str, trouble: Unmappable, *, now: datetime
     ) -> AnswerOutcome: ...
@@ -63,9 +65,9 @@ class Answering:
         return tuple(self._formats[name] for name in names if name in self._formats)
 
     async def receive(
-        self, partner: Partner, body: bytes, media_type: str, received_at: datetime
+        self, partner: Partner, body: bytes, media_type: str, received_at: datetime, if_version: int | None = None
     ) -> tuple[Envelope, AnswerOutcome]:
-        """Takes one answer of an authenticated partner; returns after COMMIT.
+        """Takes one answer of an authenticated partner; returns after COMMIT. `if_version`: see Involvement.answer.
 
         Raises Refusal: the partner is to be told. What fits no request, or says what nobody knows, is kept."""
         chosen = self._format(partner, body, media_type)
@@ -79,7 +81,7 @@ class Answering:
             reference = envelope.source_case_reference
             outcome = await self._involvement.unread(partner, reference, body, media_type, trouble, now=received_at)
         else:
-            outcome = await self._involvement.answer(partner, answer, now=received_at)
+            outcome = await self._involvement.answer(partner, answer, now=received_at, if_version=if_version)
         return envelope, outcome
 
     def _format(self, partner: Partner, body: bytes, media_type: str) -> AnswerFormat:

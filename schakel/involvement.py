@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from schakel.errors import Finding, NotFound, Refusal, Unmappable
+from schakel.errors import Conflict, Finding, NotFound, Refusal, Unmappable
 from schakel.log import Log
 from schakel.message import Answer
 from schakel.ports import AdminStore, LedgerStore, Vault
@@ -28,7 +28,9 @@ from schakel.records import (
     CaseRecord,
     NewAlarm,
     NewParked,
+    OwnRequest,
     RequestFacts,
+    RequestQuery,
     RequestRow,
     SealPlace,
     StatusRecord,
@@ -43,6 +45,7 @@ REROUTE: Final = "reroute-asked"
 OTHER: Final = "other"
 REASONS: Final = frozenset({"no-capacity", "not-suitable", "wrongly-addressed", "already-involved", OTHER})
 NOTED: Final = "noted"
+STALE: Final = "answer:stale-version"
 EVENT: Final = {"received": "receive", "confirmed": "confirm", "declined": "decline"}
 SETTLED: Final = frozenset({RequestState.CONFIRMED, RequestState.DECLINED})
 
@@ -53,6 +56,22 @@ class InvolvementStore:
 
     ledger: LedgerStore
     admin: AdminStore
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWord:
+    """A partner's own request and its last answer, opened: `{answer, reasonCode?, reasonText?, contact?, …}` or {}."""
+
+    request: OwnRequest
+    answer: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWords:
+    """One page, oldest first, and how many there are in all."""
+
+    total: int
+    requests: tuple[OwnWord, ...]
 
 
 class Involvement:
@@ -68,8 +87,12 @@ class Involvement:
 
     # -- answering
 
-    async def answer(self, partner: Partner, answer: Answer, *, now: datetime) -> AnswerOutcome:
-        """Records the word of `partner`. Raises Refusal naming the rule; an unknown reference is kept and parked."""
+    async def answer(
+        self, partner: Partner, answer: Answer, *, now: datetime, if_version: int | None = None
+    ) -> AnswerOutcome:
+        """Records the word of `partner`. Raises Refusal naming the rule; an unknown reference is kept and parked.
+
+        `if_version`: only when the request still stands as the partner saw it; else Conflict."""
         _check_reason(answer)
         arrival = AnswerArrival(
             id=self._new_id(),
@@ -79,6 +102,7 @@ class Involvement:
             reason_code=answer.reason_code,
             detail=_detail(answer),
             received_at=now,
+            if_version=if_version,
         )
         (outcome,) = await self._ledger.answer_many([arrival], self.decide)
         self._log.info("answer.taken", partner=partner.id, outcome=outcome.outcome, state=outcome.request_state)
@@ -109,6 +133,8 @@ class Involvement:
             return self._parked(arrival, digest, arrival.trouble)
         if facts is None:
             return self._unmatched(arrival, digest)
+        if arrival.if_version not in (None, facts.version):
+            raise Conflict(_finding("version", STALE, _STALE_NL, _STALE_EN))
         if (
             arrival.answer == "confirmed"
             and facts.role in LEADING | DUO
@@ -193,6 +219,11 @@ class Involvement:
         )
 
     # -- seeing
+
+    async def own(self, partner: Partner, query: RequestQuery, *, after: str = "", limit: int = 1) -> OwnWords:
+        """The partner's own requests, each with the last thing it said on it; never another's."""
+        found = await self._ledger.own_requests(partner.id, query, after=after, limit=limit)
+        return OwnWords(total=found.total, requests=tuple(_own(self._vault, row) for row in found.rows))
 
     async def case_view(self, partner: Partner, reference: str, *, now: datetime) -> dict[str, Any]:
         """The matrix for who leads or walks along, the own line for others; audited. Raises NotFound."""
@@ -315,6 +346,15 @@ def findings_json(findings: Sequence[Finding]) -> list[dict[str, str]]:
     return [{"place": one.place, "rule": one.rule, "nl": one.nl, "en": one.en} for one in findings]
 
 
+def _own(vault: Vault, row: OwnRequest) -> OwnWord:
+    said = row.answer
+    if said is None:
+        return OwnWord(row, {})
+    place = SealPlace("answer", said.id, "detail")
+    detail = json.loads(vault.open(row.wrapped_key, said.sealed, owner=row.case_id, place=place))
+    return OwnWord(row, {"answer": said.answer, "reasonCode": said.reason_code, **detail})
+
+
 def _check_reason(answer: Answer) -> None:
     if answer.reason_code is None:
         if answer.answer != "declined":
@@ -351,5 +391,7 @@ def _moment(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
+_STALE_NL: Final = "Dit verzoek is veranderd sinds u het las; lees het opnieuw."
+_STALE_EN: Final = "This request has changed since you read it; read it again."
 _REACHABLE_NL: Final = "Wie bevestigt, noemt een bereikbare persoon: naam en telefoonnummer."
 _REACHABLE_EN: Final = "Who confirms names a reachable person: name and telephone number."

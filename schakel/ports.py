@@ -31,10 +31,12 @@ from schakel.records import (
     MailboxEntry,
     NewAlarm,
     NewDelivery,
+    OwnRequests,
     ParkedFacts,
     ParkedRow,
     Rendered,
     RequestFacts,
+    RequestQuery,
     SealPlace,
     SecretRow,
     StatusRecord,
@@ -318,6 +320,10 @@ class LedgerStore(Protocol):
 
     async def status(self, partner: str, message_id: str) -> StatusRecord | None:
         """None: absent or not sent by this partner. `partner` empty: for operators."""
+
+    async def own_requests(self, partner: str, query: RequestQuery, *, after: str, limit: int) -> OwnRequests:
+        """The partner's own requests in cases that are not erased, oldest first, beyond request id `after` ("": from
+        the first). A request's version grows with every change that the partner can see."""
 
     async def due_requests(self, *, now: datetime, limit: int) -> list[DueRequest]: ...
 

@@ -320,6 +320,7 @@ class AnswerArrival:
     detail: bytes  # JSON: reason text, contact, answered at; sealed by decide under the case's key
     received_at: datetime
     trouble: AnswerTrouble | None = None  # it cannot be read as an answer: kept and parked
+    if_version: int | None = None  # only when the request still stands as its partner saw it
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +340,44 @@ class RequestFacts:
     state: str
     wrapped_key: bytes
     last_answer_digest: bytes | None
+    version: int = 0  # grows with every change that the partner can see
+
+
+@dataclass(frozen=True, slots=True)
+class RequestQuery:
+    """Which of its own requests a partner looks for; an empty tuple and None leave nothing out."""
+
+    references: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    updated_from: datetime | None = None
+    updated_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRequest:
+    """A partner's own request with the last thing it said on it (place ("answer", answer id, "detail"))."""
+
+    id: str
+    case_id: str
+    reference: str
+    case_reference: str
+    role: str
+    state: str
+    version: int
+    asked_at: datetime
+    due_at: datetime
+    updated_at: datetime
+    wrapped_key: bytes
+    answer: AnswerRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRequests:
+    """One page, oldest first, and how many there are in all."""
+
+    total: int
+    rows: tuple[OwnRequest, ...]
 
 
 @dataclass(frozen=True, slots=True)

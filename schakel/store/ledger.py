@@ -42,6 +42,7 @@ from schakel.store.terms import Terms
 # The request of this reference, when it is this partner's; and what was said on it last.
 REQUEST: Final = """
 SELECT q.id, q.case_id, q.recipient, q.role, q.state, c.wrapped_key,
+    q.state_ordinal + (SELECT count(*) FROM answer n WHERE n.request_id = q.id AND n.answer = 'noted') AS version,
     (SELECT a.digest FROM answer a WHERE a.request_id = q.id ORDER BY a.at DESC, a.id DESC LIMIT 1) AS last_digest
 FROM request q JOIN case_file c ON c.id = q.case_id
 WHERE q.reference = :reference AND q.recipient = :partner"""
@@ -135,6 +136,7 @@ def _request_facts(row: Row) -> RequestFacts:
         state=row["state"],
         wrapped_key=row["wrapped_key"],
         last_answer_digest=row["last_digest"],
+        version=row["version"],
     )
 
 

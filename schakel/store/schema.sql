@@ -215,6 +215,7 @@ CREATE TABLE request (
     FOREIGN KEY (machine, id, state_ordinal, state) REFERENCES state_event (machine, object_id, ordinal, to_state)
 ) STRICT;
 CREATE INDEX request_of_case ON request (case_id);
+CREATE INDEX request_of_recipient ON request (recipient, id);
 CREATE INDEX request_due ON request (COALESCE(next_reminder_at, due_at)) WHERE state IN ('asked', 'received');
 
 -- One message for one recipient. The number is the recipient's, gap-free, in order of commit; once given it stays.

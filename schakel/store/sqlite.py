@@ -28,13 +28,15 @@ from schakel.records import (
     MailboxEntry,
     NewAlarm,
     NewDelivery,
+    OwnRequests,
     ParkedRow,
     Rendered,
+    RequestQuery,
     SecretRow,
     StatusRecord,
 )
 from schakel.states import Role
-from schakel.store import admin, alarms, delivery, intake, ledger
+from schakel.store import admin, alarms, delivery, intake, ledger, own
 from schakel.store.database import check_database
 from schakel.store.engine import Db, Engine
 from schakel.store.events import Author
@@ -166,6 +168,9 @@ class SqliteStore:
 
     async def status(self, partner: str, message_id: str) -> StatusRecord | None:
         return await self._engine.read(lambda db: ledger.status(db, partner, message_id))
+
+    async def own_requests(self, partner: str, query: RequestQuery, *, after: str, limit: int) -> OwnRequests:
+        return await self._engine.read(lambda db: own.own_requests(db, partner, query, after=after, limit=limit))
 
     async def due_requests(self, *, now: datetime, limit: int) -> list[DueRequest]:
         return await self._engine.read(lambda db: ledger.due_requests(db, now=now, limit=limit))

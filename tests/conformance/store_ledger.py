@@ -10,7 +10,19 @@ import pytest
 
 from schakel.errors import Conflict
 from schakel.ports import Store
-from schakel.records import Arrival, CaseFacts, Claimed, Decision, Facts, MatchKey, NewAlarm
+from schakel.records import (
+    AnswerArrival,
+    AnswerDecision,
+    Arrival,
+    CaseFacts,
+    Claimed,
+    Decision,
+    Facts,
+    MatchKey,
+    NewAlarm,
+    RequestFacts,
+    RequestQuery,
+)
 from tests.conformance.store_cases import (
     NOW,
     SECOND,
@@ -119,6 +131,64 @@ class LedgerPromises:
         await accept_one(store, Decider(), arrival(household="one"))
         await store.answer_many([answer("vvt", reference(lead))], decide_answer)
         assert [entry.state for entry in await store.mailbox("vvt", after=0, limit=9)] == ["delivered", "waiting"]
+
+    async def test_a_partner_finds_its_own_requests_and_no_others(self, store: Store) -> None:
+        lead = await asked(store)
+        every = RequestQuery()
+        page = await store.own_requests("vvt", every, after="", limit=9)
+        (own,) = page.rows
+        assert (page.total, own.reference, own.role, own.state) == (1, reference(lead), "lead", "asked")
+        assert (own.case_reference, own.wrapped_key, own.answer) == (lead.case_reference, lead.wrapped_key, None)
+        assert own.updated_at == own.asked_at == NOW
+        assert (await store.own_requests("perspektief", every, after="", limit=9)).rows == ()
+        other = RequestQuery(references=(reference(lead),))
+        assert (await store.own_requests("lokaal-team-den-haag", other, after="", limit=9)).total == 0
+
+    async def test_own_requests_come_in_pages_and_by_what_is_asked(self, store: Store) -> None:
+        leads = [await asked(store, arrival(household=name)) for name in ("one", "two", "three")]
+        await store.answer_many([answer("vvt", reference(leads[1]))], decide_answer)
+        first = await store.own_requests("vvt", RequestQuery(), after="", limit=2)
+        rest = await store.own_requests("vvt", RequestQuery(), after=first.rows[-1].id, limit=2)
+        assert (first.total, len(first.rows), len(rest.rows)) == (3, 2, 1)
+        found = [row.reference for row in (*first.rows, *rest.rows)]
+        assert found == [reference(lead) for lead in leads]
+
+        async def references(query: RequestQuery) -> list[str]:
+            return [row.reference for row in (await store.own_requests("vvt", query, after="", limit=9)).rows]
+
+        assert await references(RequestQuery(states=("confirmed",))) == [reference(leads[1])]
+        assert await references(RequestQuery(states=("asked", "confirmed"))) == found
+        assert await references(RequestQuery(roles=("duo",))) == []
+        assert await references(RequestQuery(references=(reference(leads[2]), "UNKNOWN"))) == [reference(leads[2])]
+        assert await references(RequestQuery(updated_from=NOW + SECOND)) == [reference(leads[1])]
+        assert await references(RequestQuery(updated_before=NOW + SECOND)) == [
+            reference(leads[0]),
+            reference(leads[2]),
+        ]
+
+    async def test_a_requests_version_grows_with_what_is_said_and_is_known_when_an_answer_is_decided(
+        self, store: Store
+    ) -> None:
+        lead = await asked(store)
+        known: list[int] = []
+
+        def deciding(item: AnswerArrival, request: RequestFacts | None) -> AnswerDecision:
+            assert request is not None
+            known.append(request.version)
+            return decide_answer(item, request)
+
+        shown = []
+        for word in ("received", "received", "confirmed", "declined"):
+            (own,) = (await store.own_requests("vvt", RequestQuery(), after="", limit=9)).rows
+            shown.append(own.version)
+            await store.answer_many([answer("vvt", reference(lead), word)], deciding)
+        assert known == shown
+        assert shown[0] < shown[1] == shown[2] < shown[3]
+        (own,) = (await store.own_requests("vvt", RequestQuery(), after="", limit=9)).rows
+        assert own.version > shown[3]
+        assert own.answer is not None
+        assert (own.answer.answer, own.answer.reason_code) == ("declined", "no-capacity")
+        assert own.updated_at == NOW + SECOND
 
     async def test_a_case_is_found_by_its_partners_own_reference_only(self, store: Store) -> None:
         lead = await asked(store)
