@@ -8,6 +8,27 @@ from typing import Any, Final
 from schakel.message import CaseMessage
 
 CASE_VIEW: Final = "case-view@1"
+_TEXT: Final = {"type": "string"}
+TRANSPORT: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "id": _TEXT,
+        "number": {"type": "integer"},
+        "role": _TEXT,
+        "content": _TEXT,
+        "createdAt": _TEXT,
+        "sender": {"type": "object", "properties": {"oin": _TEXT, "name": _TEXT}},
+        "recipient": {
+            "type": "object",
+            "properties": {
+                "id": _TEXT,
+                "name": _TEXT,
+                "oins": {"type": "array", "items": _TEXT},
+                "application": _TEXT,
+            },
+        },
+    },
+}
 
 
 def case_view_schema() -> dict[str, Any]:
@@ -19,7 +40,7 @@ def case_view_schema() -> dict[str, Any]:
     name of its system too), and where the whole case waits (`content`).
     """
     schema: dict[str, Any] = _optional(CaseMessage.model_json_schema(by_alias=True, mode="serialization"))
-    text = {"type": "string"}
+    text = _TEXT
     schema["title"] = CASE_VIEW
     schema["properties"]["schema"] = {"const": CASE_VIEW}
     schema["properties"] |= {
@@ -28,26 +49,7 @@ def case_view_schema() -> dict[str, Any]:
         "reminder": {"type": ["integer", "string", "object"]},
         "held": {"type": "integer"},
         "late": {"type": "boolean"},
-        "transport": {
-            "type": "object",
-            "properties": {
-                "id": text,
-                "number": {"type": "integer"},
-                "role": text,
-                "content": text,
-                "createdAt": text,
-                "sender": {"type": "object", "properties": {"oin": text, "name": text}},
-                "recipient": {
-                    "type": "object",
-                    "properties": {
-                        "id": text,
-                        "name": text,
-                        "oins": {"type": "array", "items": text},
-                        "application": text,
-                    },
-                },
-            },
-        },
+        "transport": TRANSPORT,
     }
     schema["additionalProperties"] = True  # what more is said to a recipient, canonical JSON passes on
     return schema

@@ -17,9 +17,10 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from mappings.case_view import case_view_schema
+from mappings.case_view import CASE_VIEW, case_view_schema
 from mappings.codebook import Codebook, CodebookShelf
 from mappings.contradiction import contradictions
+from mappings.feedback_view import feedback_schema
 from mappings.functions import Unfit, host_functions, translate
 from mappings.lineage import coverage, flat, plain_path
 from mappings.mapping_file import Compiled, Engine, IgnoreText, Rule, compile_rules, read_mapping_file
@@ -27,10 +28,15 @@ from mappings.shape import Path as Place
 from mappings.shape import Read, Shape, Survey, prune, shape_of, under, union
 from schakel import jsonata, jsonata_fallback
 from schakel.errors import ConfigurationError, Finding, Unmappable
+from schakel.feedback import FEEDBACK
 from schakel.jsonata import JsonataError
 from schakel.message import Answer, Referral
 from schakel.strict_yaml import fault
 
+VIEWS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {  # what outgoing mappings read
+    CASE_VIEW: case_view_schema,
+    FEEDBACK: feedback_schema,
+}
 LANGUAGE: Final = "schakel-mapping/1"
 HERE: Final = Path(__file__).parent
 MAX_ITEMS: Final = 1_000  # of one `each`
@@ -162,8 +168,8 @@ def to_answer(document: Mapping[str, Any]) -> Answer:
 
 
 def _shape(folder: Path, reads_kind: str | None) -> Shape:
-    if reads_kind == "case-view@1":
-        return shape_of(case_view_schema())
+    if reads_kind is not None and reads_kind in VIEWS:
+        return shape_of(VIEWS[reads_kind]())
     try:
         return shape_of(json.loads((folder / "schema.json").read_bytes()))
     except (OSError, ValueError, LookupError) as error:

@@ -20,6 +20,7 @@ from schakel.deadlines import due_at
 from schakel.disclosure import Secrecy
 from schakel.eligibility import Eligibility
 from schakel.errors import Finding, Unmappable
+from schakel.feedback import Telling
 from schakel.household import HouseholdDecision
 from schakel.message import (
     Address,
@@ -49,6 +50,7 @@ from schakel.records import (
     Recipient,
     RoutingDecision,
     SealPlace,
+    SourceMessage,
 )
 from schakel.region import Receiving, Region
 from schakel.routing import CurrentTeam, Park, Routed, Router, RoutingFacts
@@ -165,6 +167,7 @@ class Decider:
         self, *, region: Region, router: Router, eligibility: Eligibility, vault: Vault, new_id: Callable[[], str]
     ) -> None:
         self._asking = Asking(region=region, vault=vault, new_id=new_id)
+        self._telling = Telling(region=region, new_id=new_id)
         self._region = region
         self._router = router
         self._eligibility = eligibility
@@ -211,6 +214,7 @@ class Decider:
         )
         message = self._message(arrival, reading, referral, home, kind, where, count, routing_facts)
         routed = self._route(routing_facts, referral, home, reading.trouble, today)
+        parked = self._parked(routed.parking, reading.trouble, where, arrival.received_at)
         requests, deliveries = self._asking.ask(
             routed.targets,
             case_id=home.id,
@@ -236,12 +240,18 @@ class Decider:
             content=self._sealed_message(arrival.message_id, message, home.id, home.wrapped_key),
             versions=_versions(reading),
             routing=routed.decisions,
-            deliveries=deliveries,
+            deliveries=(*deliveries, *self._told(arrival, reading, parked)),
             requests=requests,
-            parked=self._parked(routed.parking, reading.trouble, where, arrival.received_at),
+            parked=parked,
             suggestions=home.chosen.suggestions,
             warnings=(*_losses(reading), *(where.findings if where.in_region else ())),
         )
+
+    def _told(self, arrival: Arrival, reading: Reading, parked: Sequence[NewParked]) -> tuple[NewDelivery, ...]:
+        """The source hears that its message waits: not every format's reply can say so (StUF Bv03)."""
+        about = SourceMessage(arrival.message_id, arrival.source, reading.envelope.mapping)
+        made = (self._telling.tell(about, "parked", one.id) for one in parked if one.whole)
+        return tuple(one for one in made if one is not None)
 
     def _unmapped(self, arrival: Arrival, reading: Reading) -> Decision:
         """Kept as it came: no case and no content yet; a person mends the message or the mapping."""

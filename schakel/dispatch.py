@@ -28,6 +28,7 @@ from schakel.errors import (
     Unacceptable,
 )
 from schakel.failpoints import Failpoint, hit
+from schakel.feedback import MESSAGE
 from schakel.log import Log
 from schakel.outcomes import Outcomes
 from schakel.ports import AdminStore, Broker, Channel, Clock, DeliveryStore, LedgerStore, Parcel, SigningSecret, Vault
@@ -257,16 +258,26 @@ class Dispatch:
         """The bytes to send, kept before anyone sends them; True: the kept ones show more than may be shown now."""
         kept = self._renderer.reopen(claimed)
         if kept is not None and claimed.rendered is not None:
+            if claimed.occasion != MESSAGE:  # says how things stood, and of nobody where he is
+                return kept, False
             if claimed.rendered.secrecy_version >= claimed.secrecy_version:
                 return kept, False
             return kept, self._renderer.render(claimed, now=self._clock.now()).digest != kept.digest
-        view = self._renderer.render(claimed, now=self._clock.now())
+        view = await self._rendered(claimed)
         rendered = self._renderer.seal(claimed, view)
         lost = await self._keeping.put((claimed, rendered))
         if lost is not None:
             raise lost
         hit(Failpoint.DISPATCH_AFTER_RENDER)
         return view, False
+
+    async def _rendered(self, claimed: Claimed) -> View:
+        if claimed.occasion == MESSAGE:
+            return self._renderer.render(claimed, now=self._clock.now())
+        status = await self._ledger.status(claimed.recipient, claimed.message_id)
+        if status is None:
+            raise PoisonDelivery("not-its-source")
+        return self._renderer.feedback(claimed, status, now=self._clock.now())
 
     async def _parcel(self, claimed: Claimed, view: View) -> Parcel:
         partner = self._region.partner(claimed.recipient)
@@ -330,6 +341,7 @@ class Dispatch:
             urgency=claimed.urgency,
             request_id=await self._request_of(claimed),
             late=claimed.late,
+            occasion=claimed.occasion,
         )
 
     async def _request_of(self, claimed: Claimed) -> str | None:
@@ -386,6 +398,8 @@ class Dispatch:
         Made when it is asked, with the newest secrecy, and not kept: the delivery has its own bytes, and those stay the
         same. Reading it is receiving the delivery, and is audited. Raises NotFound as `mailbox_content` does."""
         item = await self._mailbox_item(partner, number)
+        if item.occasion != MESSAGE:
+            raise NotFound()  # feedback is whole as it is
         try:
             view = self._renderer.render(item, now=self._clock.now(), representation=WHOLE)
         except (PoisonDelivery, Tampered) as poison:

@@ -16,6 +16,7 @@ from schakel.batching import Batcher
 from schakel.decision import Decider, Reading
 from schakel.errors import Conflict, Finding, Forbidden, NotFound, Refusal, Unacceptable, Unmappable, UnsupportedFormat
 from schakel.failpoints import Failpoint, hit
+from schakel.feedback import Occasion, Telling
 from schakel.log import Log
 from schakel.message import Referral
 from schakel.ports import AdminStore, Broker, DecideParked, Envelope, Format, IntakeStore, Notice, Receipt, Vault
@@ -63,6 +64,7 @@ class Intake:
         self._new_id = new_id
         self._waiting_limit = waiting_limit
         self._log = log
+        self._telling = Telling(region=region, new_id=new_id)
         self._accepting: Batcher[tuple[Arrival, Reading], Accepted | Refusal] = Batcher(self._accept, most=BATCH)
 
     async def receive(
@@ -252,7 +254,16 @@ class Intake:
     async def _settle(
         self, parked_id: str, event: str, decide: DecideParked | None, *, by: str, reason: str, now: datetime
     ) -> Accepted:
-        settled = await self._store.settle_parked(parked_id, event, decide, by=by, reason=reason, now=now)
+        kind: Occasion = "dropped" if event == "drop" else "released"
+        settled = await self._store.settle_parked(
+            parked_id,
+            event,
+            decide,
+            by=by,
+            reason=reason,
+            now=now,
+            tell=lambda source: self._telling.tell(source, kind, parked_id),
+        )
         if settled is None:
             raise NotFound()
         await self._broker.ring(settled.bells)

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from schakel.errors import Conflict, Finding, NotFound, Refusal, Unmappable
+from schakel.feedback import Telling
 from schakel.log import Log
 from schakel.message import Answer
 from schakel.ports import AdminStore, LedgerStore, Vault
@@ -84,6 +85,7 @@ class Involvement:
         self._vault = vault
         self._new_id = new_id
         self._log = log
+        self._telling = Telling(region=region, new_id=new_id)
 
     # -- answering
 
@@ -148,6 +150,7 @@ class Involvement:
         sealed = self._vault.seal(facts.wrapped_key, arrival.detail, owner=facts.case_id, place=place)
         contradicts = facts.state in SETTLED and event is not None
         return AnswerDecision(
+            told=self._telling.answered(facts.sources, facts.role, event, arrival.id),
             event=event,
             sealed=sealed,
             digest=digest,

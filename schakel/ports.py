@@ -39,6 +39,7 @@ from schakel.records import (
     RequestQuery,
     SealPlace,
     SecretRow,
+    SourceMessage,
     StatusRecord,
 )
 
@@ -256,6 +257,7 @@ class Vault(Protocol):
 Decide = Callable[[Arrival, Facts], Decision]
 DecideAnswer = Callable[[AnswerArrival, "RequestFacts | None"], AnswerDecision]
 DecideParked = Callable[[ParkedFacts], Decision]
+TellSource = Callable[[SourceMessage], "NewDelivery | None"]
 ShareSecrecy = Callable[[CaseFacts, CaseFacts], bytes | None]  # the first's secrecy, with the second's; None: as it is
 
 
@@ -341,10 +343,19 @@ class AdminStore(Protocol):
     async def parked(self, *, parked_id: str | None = None, settled: bool = False) -> list[ParkedRow]: ...
 
     async def settle_parked(
-        self, parked_id: str, event: str, decide: DecideParked | None, *, by: str, reason: str, now: datetime
+        self,
+        parked_id: str,
+        event: str,
+        decide: DecideParked | None,
+        *,
+        by: str,
+        reason: str,
+        now: datetime,
+        tell: TellSource | None = None,
     ) -> Accepted | None:
         """release, retry or drop, by a named person with a reason; one transaction, audited. None: not open.
 
+        `tell`: what the source of a message that waited, and no longer does, is told; when the message has a case.
         A `retry` whose decision parks again leaves the parked row open with the new findings."""
 
     async def raise_alarms(self, alarms: Sequence[NewAlarm], *, now: datetime) -> None: ...

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import cast
 
 from schakel.errors import Finding, NotFound, PoisonDelivery, Refusal
+from schakel.feedback import MESSAGE
 from schakel.intake import AcceptStore, Intake
 from schakel.ports import Decide, Envelope, Receipt
 from schakel.records import Accepted, Arrival, Bell, BrokerHealth, Claimed, Decision, Facts, NewDelivery
@@ -111,7 +112,7 @@ class Previewer:
         envelope, receipt = await self._door(cast(AcceptStore, store)).receive(source, body, media_type, now)
         assert store.decided is not None
         arrival, decision = store.decided
-        deliveries = list(decision.deliveries)
+        deliveries = [each for each in decision.deliveries if each.occasion == MESSAGE]
         if also is not None:
             deliveries.append(self._as_if(decision, *also))
         return Preview(

@@ -170,6 +170,7 @@ class NewDelivery:
     urgency: str
     request_id: str | None  # the request whose reference it carries
     late: bool = False
+    occasion: str = "message"  # else what a source is told of: kind and id of what happened
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +267,7 @@ class Claimed:
     secrecy: bytes | None
     secrecy_version: int
     rendered: Rendered | None
+    occasion: str = "message"  # else: feedback to the source
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +334,23 @@ class AnswerTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceMessage:
+    """A message as its source is told of it. `mapping`: by which it was read, without version; "" when by none."""
+
+    message_id: str
+    source: str
+    mapping: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToldSource:
+    """A feedback delivery, and the message that it is about."""
+
+    message_id: str
+    delivery: NewDelivery
+
+
+@dataclass(frozen=True, slots=True)
 class RequestFacts:
     id: str
     case_id: str
@@ -341,6 +360,7 @@ class RequestFacts:
     wrapped_key: bytes
     last_answer_digest: bytes | None
     version: int = 0  # grows with every change that the partner can see
+    sources: tuple[SourceMessage, ...] = ()  # the last routed message of the case from each source
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,6 +413,7 @@ class AnswerDecision:
     parked: NewParked | None = None  # no request of that reference that is this partner's, or it cannot be read
     alarm: NewAlarm | None = None
     wrapped_key: bytes | None = None  # parked: the answer is sealed under a key of its own; owner is the answer's id
+    told: tuple[ToldSource, ...] = ()  # what the sources of the case hear of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,8 @@ class Receiving(Frozen):
     url: str | None = None  # https, or http on loopback
     application: Annotated[str, Field(min_length=3, max_length=50)] = UNKNOWN_APPLICATION  # its system, for StUF
     answers: tuple[Code, ...] = ()  # formats it may answer in, beside plain JSON
+    # a source: the mapping that read its message → the representation in which it hears of it
+    feedback: dict[Code, Code] = Field(default_factory=dict)
 
 
 class Partner(Frozen):

@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-import orjson
 from pydantic import ValidationError
 
 from schakel.disclosure import Asked, Disclosure, Secrecy
 from schakel.errors import PoisonDelivery, Unmappable
+from schakel.feedback import MESSAGE, Feedback, kind_of
 from schakel.message import CaseMessage
 from schakel.ports import Format, Vault
-from schakel.records import Claimed, Rendered, SealPlace
+from schakel.records import Claimed, Rendered, RequestRow, SealPlace, StatusRecord
 from schakel.region import UNKNOWN_APPLICATION, Partner, Region
+from schakel.states import MessageState
 
 EVENT_TYPE: Final = "nl.schakel.case.{kind}.v1"
+FEEDBACK_TYPE: Final = "nl.schakel.feedback.{kind}.v1"
 
 
 class Mapped(Protocol):
@@ -107,9 +109,69 @@ class Renderer:
             held=claimed.held,
             late=claimed.late,
         )
+        return self._written(claimed, recipient, mapping, cut.document, _event_type(claimed, message), now=now)
+
+    def feedback(self, claimed: Claimed, status: StatusRecord, *, now: datetime) -> View:
+        """What the source of a message hears of it: how it stands, in the source's own references; never a person.
+
+        Raises PoisonDelivery: no table, mapping or format makes this view."""
+        message = self._message(claimed)
+        source, mapping = self._region.partner(claimed.recipient), self._mappings.get(claimed.representation)
+        if source is None:
+            raise PoisonDelivery("recipient-unknown")
+        if mapping is None or mapping.format not in self._formats:
+            raise PoisonDelivery("representation-unknown")
+        cut = self._disclosure.view(
+            message,
+            role=claimed.role,
+            programme=claimed.programme,
+            recipient=source,
+            secrecy=self._secrecy(claimed),
+            case_reference=claimed.case_reference,
+        )
+        about = {name: value for name, value in cut.document.get("message", {}).items() if name != "source"}
+        said = Feedback.model_validate(
+            {
+                "occasion": kind_of(claimed.occasion),
+                "at": claimed.created_at,
+                "message": {**about, "id": claimed.message_id},
+                "programme": claimed.programme,
+                "state": status.state,
+                "parked": self._why(status),
+                "recipients": [self._line(row) for row in status.requests],
+            }
+        )
+        return self._written(claimed, source, mapping, said.to_json(), _event_type(claimed, message), now=now)
+
+    def _why(self, status: StatusRecord) -> dict[str, str] | None:
+        cause = status.parked_cause
+        if cause is None or status.state != MessageState.PARKED:
+            return None
+        text = self._region.causes.get(cause)
+        return {"cause": cause, "nl": text.nl if text else cause, "en": text.en if text else cause}
+
+    def _line(self, row: RequestRow) -> dict[str, str]:
+        partner = self._region.partner(row.partner)
+        return {
+            "partner": row.partner,
+            "name": partner.name if partner else row.partner,
+            "role": row.role,
+            "state": row.state,
+        }
+
+    def _written(
+        self,
+        claimed: Claimed,
+        recipient: Partner,
+        mapping: Mapper,
+        document: Mapping[str, Any],
+        event_type: str,
+        *,
+        now: datetime,
+    ) -> View:
         written = self._formats[mapping.format]
         try:
-            view = {**cut.document, "transport": self._transport(claimed, recipient)}
+            view = {**document, "transport": self._transport(claimed, recipient)}
             content = written.write(mapping.apply(view, now=claimed.created_at).document)
         except Unmappable as error:
             raise PoisonDelivery(f"unmappable-{error.cause}") from None
@@ -117,7 +179,7 @@ class Renderer:
             content=content,
             media_type=written.media_types[0],
             digest=hashlib.sha256(content).digest(),
-            event_type=EVENT_TYPE.format(kind=message.message.kind.value),
+            event_type=event_type,
             rendered_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
         )
 
@@ -144,7 +206,7 @@ class Renderer:
             content=content,
             media_type=kept.media_type,
             digest=kept.digest,
-            event_type=EVENT_TYPE.format(kind=orjson.loads(self._content(claimed))["message"]["kind"]),
+            event_type=_event_type(claimed, self._message(claimed)),
             rendered_at=kept.at,
         )
 
@@ -182,6 +244,12 @@ class Renderer:
         return Secrecy.from_bytes(
             self._vault.open(claimed.wrapped_key, claimed.secrecy, owner=claimed.case_id, place=place)
         )
+
+
+def _event_type(claimed: Claimed, message: CaseMessage) -> str:
+    if claimed.occasion != MESSAGE:
+        return FEEDBACK_TYPE.format(kind=kind_of(claimed.occasion))
+    return EVENT_TYPE.format(kind=message.message.kind.value)
 
 
 def _asked(claimed: Claimed) -> Asked | None:

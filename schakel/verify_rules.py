@@ -46,7 +46,7 @@ RULES: Final = (
         WHERE NOT EXISTS (SELECT 1 FROM routing_decision r WHERE r.message_id = m.id)
         UNION
         SELECT d.id FROM delivery d
-        WHERE NOT EXISTS (SELECT 1 FROM routing_decision r WHERE r.message_id = d.message_id
+        WHERE d.occasion = 'message' AND NOT EXISTS (SELECT 1 FROM routing_decision r WHERE r.message_id = d.message_id
             AND r.recipient = d.recipient AND r.role = d.role AND r.outcome = 'deliver')""",
         "Er is geen besluit wie dit krijgt en waarom",
         "There is no decision who gets this and why",
@@ -92,16 +92,24 @@ RULES: Final = (
         "delivery:lost",
         f"""SELECT r.message_id || ' > ' || r.recipient || ' as ' || r.role FROM ({DECIDED}) r
         WHERE NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = r.message_id AND d.recipient = r.recipient
-            AND d.role = r.role AND d.state <> 'superseded')""",  # noqa: S608
+            AND d.role = r.role AND d.occasion = 'message' AND d.state <> 'superseded')""",  # noqa: S608
         "Besloten is te bezorgen, maar er is geen bezorging",
         "It was decided to deliver, and there is no delivery",
     ),
     Rule(
         "delivery:duplicate",
         """SELECT d.message_id || ' > ' || d.recipient || ' as ' || d.role FROM delivery d
-        WHERE d.state <> 'superseded' GROUP BY d.message_id, d.recipient, d.role HAVING count(*) > 1""",
+        WHERE d.state <> 'superseded' GROUP BY d.message_id, d.recipient, d.role, d.occasion HAVING count(*) > 1""",
         "Eén bericht, één ontvanger, twee bezorgingen",
         "One message, one recipient, two deliveries",
+    ),
+    Rule(
+        "feedback:stray",
+        """SELECT d.id FROM delivery d LEFT JOIN message m ON m.id = d.message_id
+        WHERE d.occasion <> 'message' AND (d.role <> 'source' OR m.source IS NULL OR m.source <> d.recipient
+            OR d.request_id IS NOT NULL)""",
+        "Deze terugkoppeling gaat niet naar de inzender van het bericht",
+        "This feedback does not go to the message's source",
     ),
     Rule(
         "delivery:no-successor",

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from schakel.audit import GENESIS, AuditRow, Signer, checkpoint_message, link
 from schakel.errors import Conflict, Finding
-from schakel.ports import DecideParked
+from schakel.ports import DecideParked, TellSource
 from schakel.records import (
     Accepted,
     AuditEntry,
@@ -26,12 +27,23 @@ from schakel.records import (
 )
 from schakel.states import DeliveryState, Machine, MessageState, Role
 from schakel.store.alarms import close_alarms
-from schakel.store.decision import write_case, write_rest
+from schakel.store.decision import add_delivery, write_case, write_rest
 from schakel.store.engine import Db
 from schakel.store.events import NOTE, Author, move, note
 from schakel.store.facts import case_facts, facts_of
 from schakel.store.intake import arrival_of, routing_of
-from schakel.store.rows import Row, findings, findings_json, maybe_moment, maybe_text, moment, pairs, pairs_json, text
+from schakel.store.rows import (
+    Row,
+    findings,
+    findings_json,
+    maybe_moment,
+    maybe_text,
+    moment,
+    pairs,
+    pairs_json,
+    source_message,
+    text,
+)
 from schakel.store.terms import Terms
 
 # -- parked ------------------------------------------------------------------------------------------------------------
@@ -71,12 +83,39 @@ def parked(db: Db, *, parked_id: str | None, settled: bool) -> list[ParkedRow]:
 
 
 def settle(
-    db: Db, parked_id: str, event: str, decide: DecideParked | None, terms: Terms, author: Author, *, reason: str
+    db: Db,
+    parked_id: str,
+    event: str,
+    decide: DecideParked | None,
+    terms: Terms,
+    author: Author,
+    *,
+    reason: str,
+    tell: TellSource | None = None,
 ) -> Accepted | None:
     """release, retry or drop; None: not open. See ports.AdminStore.settle_parked."""
     row = db.one(PARKED, id=parked_id, settled=1)
     if row is None or row["state"] != "open":
         return None
+    settled = _settle(db, row, event, decide, terms, author, reason)
+    if tell is None or not row["whole"]:
+        return settled
+    return replace(settled, bells=(*settled.bells, *_tell(db, row["message_id"], tell, terms, author)))
+
+
+def _tell(db: Db, message_id: str, tell: TellSource, terms: Terms, author: Author) -> tuple[Bell, ...]:
+    """The source of a message that no longer waits hears so; of one without a case nothing can be sent."""
+    message = db.one(MESSAGE, message_id=message_id)
+    if message is None or message["case_id"] is None or message["state"] == MessageState.PARKED:
+        return ()
+    delivery = tell(source_message(message))
+    hub = Author(Role.HUB, "hub", author.now)
+    return () if delivery is None else (add_delivery(db, message_id, message["case_id"], delivery, hub, terms),)
+
+
+def _settle(
+    db: Db, row: Row, event: str, decide: DecideParked | None, terms: Terms, author: Author, reason: str
+) -> Accepted:
     if row["delivery_id"] is not None:
         bells = _settle_delivery(db, row, event, terms, author, reason)
         return _close(db, row, event, author, reason, bells=bells)

@@ -67,9 +67,9 @@ ON CONFLICT (partner) DO UPDATE SET last_number = last_number + 1
 RETURNING last_number"""
 ADD_DELIVERY: Final = """
 INSERT INTO delivery (id, message_id, case_id, recipient, number, role, channel, mode, representation, urgency,
-    request_id, late, supersedes, state, state_ordinal, created_at, next_at, alarm_at)
+    request_id, late, occasion, supersedes, state, state_ordinal, created_at, next_at, alarm_at)
 VALUES (:id, :message_id, :case_id, :recipient, :number, :role, :channel, :mode, :representation, :urgency,
-    :request_id, :late, :supersedes, :state, 1, :now, :now, :alarm_at)"""
+    :request_id, :late, :occasion, :supersedes, :state, 1, :now, :now, :alarm_at)"""
 ADD_LANE: Final = """
 INSERT INTO lane (recipient, case_id) VALUES (:recipient, :case_id) ON CONFLICT DO NOTHING"""
 
@@ -219,6 +219,7 @@ def add_delivery(
         urgency=delivery.urgency,
         request_id=delivery.request_id,
         late=int(delivery.late),
+        occasion=delivery.occasion,
         supersedes=supersedes,
         state=move(db, Machine.DELIVERY, delivery.id, "create", author),
         now=text(author.now),

@@ -207,6 +207,7 @@ def claimed(row: Row, *, token: str) -> Claimed:
         secrecy=row["secrecy"],
         secrecy_version=row["secrecy_version"],
         rendered=rendered,
+        occasion=row["occasion"],
     )
 
 

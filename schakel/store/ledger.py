@@ -28,13 +28,13 @@ from schakel.records import (
 from schakel.region import DUO, LEADING
 from schakel.states import Machine, RequestState, Role
 from schakel.store.alarms import close_alarms, raise_alarm
-from schakel.store.decision import SHARE_SECRECY, add_keys, add_order, add_parked
+from schakel.store.decision import SHARE_SECRECY, add_delivery, add_keys, add_order, add_parked
 from schakel.store.delivery import BY_ID, received
 from schakel.store.engine import Db
 from schakel.store.events import Author, move, note
 from schakel.store.facts import case_facts, orders_of
 from schakel.store.intake import routing_of
-from schakel.store.rows import Row, findings, maybe_moment, moment, text
+from schakel.store.rows import Row, findings, maybe_moment, moment, source_message, text
 from schakel.store.terms import Terms
 
 # -- answers -----------------------------------------------------------------------------------------------------------
@@ -46,6 +46,10 @@ SELECT q.id, q.case_id, q.recipient, q.role, q.state, c.wrapped_key,
     (SELECT a.digest FROM answer a WHERE a.request_id = q.id ORDER BY a.at DESC, a.id DESC LIMIT 1) AS last_digest
 FROM request q JOIN case_file c ON c.id = q.case_id
 WHERE q.reference = :reference AND q.recipient = :partner"""
+
+# The routed messages of a case, the newest last.
+SOURCES: Final = """
+SELECT id, source, versions FROM message WHERE case_id = :case_id AND state = 'routed' ORDER BY received_at, id"""
 
 ADD_ANSWER: Final = """
 INSERT INTO answer (id, request_id, parked_id, partner, answer, reason_code, digest, sealed, wrapped_key, at)
@@ -64,7 +68,7 @@ ORDER BY d.number LIMIT 1"""
 def answer(db: Db, arrival: AnswerArrival, decide: DecideAnswer, terms: Terms) -> AnswerOutcome:
     """One answer, as `decide` says; it implies receipt of the delivery that carried the reference."""
     row = db.one(REQUEST, reference=arrival.reference, partner=arrival.partner)
-    facts = None if row is None else _request_facts(row)
+    facts = None if row is None else _request_facts(db, row)
     decision = decide(arrival, facts)
     if decision.parked is not None or row is None:
         return _park_answer(db, arrival, decision, case_id=None if row is None else row["case_id"])
@@ -83,6 +87,9 @@ def answer(db: Db, arrival: AnswerArrival, decide: DecideAnswer, terms: Terms) -
     if decision.alarm is not None:
         raise_alarm(db, decision.alarm, now=arrival.received_at)
     _imply_receipt(db, row["id"], terms, now=arrival.received_at)
+    hub = Author(Role.HUB, "hub", arrival.received_at)
+    for told in decision.told:
+        add_delivery(db, told.message_id, row["case_id"], told.delivery, hub, terms)
     return AnswerOutcome("contradicts" if decision.contradicts else "recorded", state)
 
 
@@ -127,7 +134,8 @@ def _add_answer(
     )
 
 
-def _request_facts(row: Row) -> RequestFacts:
+def _request_facts(db: Db, row: Row) -> RequestFacts:
+    last = {each["source"]: each for each in db.all(SOURCES, case_id=row["case_id"])}
     return RequestFacts(
         id=row["id"],
         case_id=row["case_id"],
@@ -137,6 +145,7 @@ def _request_facts(row: Row) -> RequestFacts:
         wrapped_key=row["wrapped_key"],
         last_answer_digest=row["last_digest"],
         version=row["version"],
+        sources=tuple(source_message(each) for each in last.values()),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from schakel.errors import Finding
 from schakel.identifiers import ENTROPY_BYTES, uuid7
+from schakel.records import SourceMessage
 
 Row = dict[str, Any]
 
@@ -37,6 +38,12 @@ def maybe_moment(value: str | None) -> datetime | None:
 def new_id(now: datetime) -> str:
     """A UUIDv7 for what the store makes itself (alarms, parked deliveries)."""
     return str(uuid7(now, secrets.token_bytes(ENTROPY_BYTES)))
+
+
+def source_message(row: Row) -> SourceMessage:
+    """From a row of `message`: its source, and by which mapping it was read."""
+    mapping = str(json.loads(row["versions"]).get("mapping", ""))
+    return SourceMessage(row["id"], row["source"], mapping.partition("@")[0])
 
 
 def findings_json(findings: Iterable[Finding]) -> str:

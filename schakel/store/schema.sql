@@ -232,6 +232,7 @@ CREATE TABLE delivery (
     urgency                  TEXT NOT NULL,
     request_id               TEXT REFERENCES request (id),
     late                     INTEGER NOT NULL CHECK (late IN (0, 1)),
+    occasion                 TEXT NOT NULL,  -- 'message', or what the source of the message is told of
     supersedes               TEXT UNIQUE REFERENCES delivery (id),
     state                    TEXT NOT NULL,
     state_ordinal            INTEGER NOT NULL,
@@ -255,7 +256,7 @@ CREATE TABLE delivery (
     CHECK ((state = 'delivered') = (delivered_at IS NOT NULL)),
     FOREIGN KEY (machine, id, state_ordinal, state) REFERENCES state_event (machine, object_id, ordinal, to_state)
 ) STRICT;
-CREATE UNIQUE INDEX delivery_once ON delivery (message_id, recipient, role) WHERE supersedes IS NULL;
+CREATE UNIQUE INDEX delivery_once ON delivery (message_id, recipient, role, occasion) WHERE supersedes IS NULL;
 CREATE INDEX delivery_due ON delivery (next_at) WHERE state = 'waiting';
 CREATE INDEX delivery_lane ON delivery (recipient, case_id, number, state, late);
 CREATE INDEX delivery_alarm ON delivery (alarm_at) WHERE state IN ('waiting', 'sending', 'notified');

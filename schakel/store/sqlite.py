@@ -11,7 +11,7 @@ from typing import Final
 from schakel.audit import Signer
 from schakel.errors import Refusal, Unacceptable
 from schakel.failpoints import Failpoint
-from schakel.ports import Decide, DecideAnswer, DecideParked, ShareSecrecy
+from schakel.ports import Decide, DecideAnswer, DecideParked, ShareSecrecy, TellSource
 from schakel.records import (
     Accepted,
     AlarmRow,
@@ -194,11 +194,20 @@ class SqliteStore:
         return await self._engine.read(lambda db: admin.parked(db, parked_id=parked_id, settled=settled))
 
     async def settle_parked(
-        self, parked_id: str, event: str, decide: DecideParked | None, *, by: str, reason: str, now: datetime
+        self,
+        parked_id: str,
+        event: str,
+        decide: DecideParked | None,
+        *,
+        by: str,
+        reason: str,
+        now: datetime,
+        tell: TellSource | None = None,
     ) -> Accepted | None:
         author = Author(Role.OPERATOR, f"operator:{by}", now)
         return await self._engine.write(
-            lambda db: admin.settle(db, parked_id, event, decide, self._terms, author, reason=reason), points=_SETTLE
+            lambda db: admin.settle(db, parked_id, event, decide, self._terms, author, reason=reason, tell=tell),
+            points=_SETTLE,
         )
 
     async def raise_alarms(self, new: Sequence[NewAlarm], *, now: datetime) -> None:
