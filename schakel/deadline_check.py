@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from typing import Final
 
 from schakel.calendars import Roster, find_roster
@@ -17,9 +17,11 @@ from schakel.region import (
     ASKED,
     CASE_EVENTS,
     CHECK,
+    DUO,
     LEAD,
     LEADING,
     ORDER_WITHOUT_PLAN,
+    PARTNER,
     REQUEST_EVENTS,
     REQUEST_KINDS,
     Deadline,
@@ -33,6 +35,17 @@ LONGEST: Final = timedelta(days=5 * 366)
 # A fortnight with Christmas and New Year in it, every three hours: rows are counted from each of these moments.
 _FIRST: Final = datetime(2026, 12, 21, tzinfo=UTC)
 _STARTS: Final = tuple(_FIRST + timedelta(hours=3 * step) for step in range(14 * 8))
+# Who can be asked what: everybody to take part; teams to take a case over; who walks along or was asked in, to do more
+# or less or to leave; partners whether they know somebody.
+_TEAMS: Final = LEADING | DUO
+ASKED_OF: Final[Mapping[str, frozenset[str]]] = {
+    ANSWER: _TEAMS | {PARTNER},
+    CHECK: _TEAMS | {PARTNER},
+    "hand-over": _TEAMS,
+    "effort": DUO | {PARTNER},
+    "withdrawal": DUO | {PARTNER},
+    "known-check": frozenset({PARTNER}),
+}
 _HOURS: Final = frozenset({"s", "m", "h"})
 _CALENDAR: Final = frozenset({"d", "mo", "y"})
 
@@ -62,17 +75,17 @@ def check_deadlines(region: Region) -> Iterator[Finding]:
 
 
 def check_asked(region: Region, asked: Collection[tuple[str, str, str]]) -> Iterator[Finding]:
-    """Whoever can be asked (role, programme, urgency) answers by a time, also when it first looks whether it can."""
-    for kind, rule in ((ANSWER, "role-has-deadline"), (CHECK, "role-has-check")):
-        for role, programme, urgency in sorted(asked):
-            row = deadline_for(region.deadlines, role=role, programme=programme, urgency=urgency, kind=kind)
-            if row is None:
-                yield _fault(
-                    "deadlines.yaml clocks",
-                    rule,
-                    f"{role} in {programme}, {urgency}, heeft geen termijn ({kind})",
-                    f"{role} in {programme}, {urgency}, has no deadline ({kind})",
-                )
+    """Whoever can be asked something (role, programme, urgency) has a clock for it, whatever it is asked."""
+    for (role, programme, urgency), kind in product(sorted(asked), REQUEST_KINDS):
+        if role not in ASKED_OF[kind]:
+            continue
+        if deadline_for(region.deadlines, role=role, programme=programme, urgency=urgency, kind=kind) is None:
+            yield _fault(
+                "deadlines.yaml clocks",
+                "role-has-deadline",
+                f"{role} in {programme}, {urgency}, heeft geen termijn ({kind})",
+                f"{role} in {programme}, {urgency}, has no deadline ({kind})",
+            )
 
 
 # -- rosters -----------------------------------------------------------------------------------------------------------
@@ -243,8 +256,8 @@ def _partners_in(region: Region, role: str) -> set[str]:
                 found |= {partner.id for partner in region.partners if partner.kind == "local-team"}
             elif target.role == role:
                 found.add(target.partner)
-    if role == "partner":
-        found |= {partner.id for partner in region.partners if partner.kind == "partner"}
+    if role == PARTNER:
+        found |= {partner.id for partner in region.partners if partner.kind == PARTNER}
     return found
 
 

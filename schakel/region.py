@@ -256,6 +256,7 @@ REQUEST_KINDS: Final[Mapping[str, frozenset[str]]] = {
     "effort": frozenset({"effort-asked"}),
     "known-check": frozenset({"known-check-asked"}),
 }
+PARTNER: Final = "partner"  # a kind of organisation, and the role in which the team that leads asks it in
 ANSWER: Final = "answer"
 CHECK: Final = "check"
 ORDER_WITHOUT_PLAN: Final = "order-without-plan"

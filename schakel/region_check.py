@@ -24,6 +24,7 @@ from schakel.message import CaseMessage, MessageKind, Programme, Sensitivity, Ur
 from schakel.region import (
     DUO,
     LEADING,
+    PARTNER,
     MunicipalityEntry,
     Parking,
     Partner,
@@ -320,6 +321,8 @@ def _routes(region: Region, router: Router) -> Iterator[Finding]:
                     "geen enkel bericht komt bij deze route uit",
                     "no message ever gets to this route",
                 )
+    if any(partner.kind == PARTNER for partner in region.partners):  # whoever leads may ask it in, in any case
+        asked |= {(PARTNER, programme, urgency) for _, programme, urgency in asked}
     yield from _roles(region, asked)
 
 

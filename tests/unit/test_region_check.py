@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from regions import FOLDER
+from schakel.deadline_check import ASKED_OF
 from schakel.message import Sensitivity
 from schakel.region import (
     Calendars,
@@ -146,9 +148,12 @@ HOLES: list[tuple[str, Callable[[], Region]]] = [
     ("valid-window", lambda: entry("0503", valid_from=date(2027, 1, 1), valid_to=date(2026, 1, 1))),
     ("role-has-disclosure", lambda: without_role("duo")),
     ("role-has-disclosure", lambda: without_role("case-director")),
-    ("role-has-deadline", lambda: without_clock("answer", "lead")),
-    ("role-has-deadline", lambda: without_clock("answer", "case-director")),
-    ("role-has-check", lambda: without_clock("check", "lead")),
+    *(
+        ("role-has-deadline", partial(without_clock, kind, role))
+        for kind, roles in ASKED_OF.items()
+        for role in sorted(roles)
+    ),
+    ("role-has-disclosure", lambda: without_role("partner")),
     ("deadline-positive", lambda: clocks("answer", "lead", within=length("0m"))),
     ("deadline-positive", lambda: clocks("answer", "lead", within=length("4mo"), roster="always")),
     ("deadline-positive", lambda: clocks("year", "lead", within=length("9y"))),
@@ -211,8 +216,24 @@ HOLES: list[tuple[str, Callable[[], Region]]] = [
 ]
 
 
-def test_haaglanden_has_no_fault():
-    assert check_region(REGION) == []
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in FOLDER.glob("*/region.yaml")))
+def test_every_region_that_comes_with_the_product_has_no_fault(name: str):
+    assert check_region(load_region(FOLDER / name)) == []
+
+
+def test_the_systems_of_the_source_documents_are_regions():
+    assert {path.parent.name for path in FOLDER.glob("*/region.yaml")} == {
+        "haaglanden",  # ICM and MDA++ (S2, S4)
+        "national",  # S1
+        "venlo",  # S3
+        "youth-icm",  # S5
+    }
+
+
+def test_somebody_of_a_young_persons_network_can_take_part_without_a_system():
+    trainer = load_region(FOLDER / "youth-icm").partner("voetbaltrainer")
+    assert trainer is not None
+    assert (trainer.kind, trainer.receives, trainer.sends, trainer.oins) == ("network", None, None, ())
 
 
 @pytest.mark.parametrize(("rule", "dig"), HOLES, ids=[f"{n}-{rule}" for n, (rule, _) in enumerate(HOLES)])
