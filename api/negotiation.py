@@ -30,7 +30,11 @@ _ACCEPT: Final = Finding(
 
 def content_type(request: Request, known: Iterable[str]) -> str:
     """The media type without parameters, when it is one of `known`. Raises UnsupportedFormat."""
-    given = request.headers.getlist("content-type")
+    return media_type_of(request.headers.getlist("content-type"), known)
+
+
+def media_type_of(given: Sequence[str], known: Iterable[str]) -> str:
+    """As `content_type`, of a Content-Type that stood elsewhere than in the header."""
     essence, *parameters = (part.strip().lower() for part in (given[0] if len(given) == 1 else "").split(";"))
     if essence not in set(known):
         raise UnsupportedFormat(_CONTENT_TYPE)

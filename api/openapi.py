@@ -68,6 +68,9 @@ _HANDED_IN: Final = {
     "text/xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0, plain or in SOAP 1.1."}},
     "application/soap+xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0 in SOAP."}},
     "text/csv": {"schema": {"type": "string", "description": "thv-csv@1: a header and one row."}},
+    "application/cloudevents+json": {
+        "schema": {"type": "object", "description": "NL GOV CloudEvent around any of these; or in headers `ce-`."}
+    },
 }
 _ANSWERED: Final = {
     "application/fhir+json": {"schema": {"type": "object", "description": "OperationOutcome."}},

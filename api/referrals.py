@@ -12,8 +12,9 @@ from fastapi.responses import JSONResponse
 from api.auth import Sender, TheHub
 from api.hub import Hub
 from api.models import Receipt, Status
-from api.negotiation import JSON, check_accept, content_type, offered_by
+from api.negotiation import JSON, check_accept, content_type, media_type_of, offered_by
 from api.problems import Problem, problem_of
+from connectors.formats.cloudevent_in import STRUCTURED, is_event, unwrap
 from schakel.errors import Refusal, UnsupportedFormat
 from schakel.ports import AnswerFormat, Format, Reply
 from schakel.region import Partner
@@ -46,11 +47,9 @@ async def hand_in(request: Request, hub: TheHub, partner: Sender) -> Response:
     formats = _formats(hub, partner)
     known = tuple(dict.fromkeys(media_type for one in formats for media_type in one.media_types))
     try:
-        media_type = content_type(request, known)
+        media_type, body = await _document(request, partner, formats, known)
     except UnsupportedFormat as refusal:
-        return refused(request, refusal, headers={"accept-post": ", ".join(known)})
-    check_accept(request, offered_by(formats, media_type))
-    body = await request.body()
+        return refused(request, refusal, headers={"accept-post": ", ".join((*known, STRUCTURED))})
     now = hub.clock.now()
     try:
         envelope, receipt = await hub.intake.receive(partner, body, media_type, now)
@@ -59,6 +58,22 @@ async def hand_in(request: Request, hub: TheHub, partner: Sender) -> Response:
         return refused(request, refusal, body=body, words_of=next(came_in, None))
     reply = hub.formats[envelope.format].accepted(envelope, receipt, now=now, hub_oin=hub.region.hub_oin)
     return said_in(reply)
+
+
+async def _document(
+    request: Request, partner: Partner, formats: list[Format], known: tuple[str, ...]
+) -> tuple[str, bytes]:
+    """Media type and bytes of the document, taken out of its CloudEvent where it comes in one."""
+    headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers.raw]
+    if is_event(headers):
+        oins = (*partner.oins, *(partner.sends.forwards_for if partner.sends else ()))
+        carried = unwrap(headers, await request.body(), oins=oins)
+        media_type = media_type_of([carried.media_type], known)
+        check_accept(request, offered_by(formats, media_type))
+        return media_type, carried.body
+    media_type = content_type(request, known)
+    check_accept(request, offered_by(formats, media_type))
+    return media_type, await request.body()
 
 
 def _formats(hub: Hub, partner: Partner) -> list[Format]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Writes the case view as canonical JSON: sorted keys, no blanks, the same bytes for the same view."""
+"""Writes the case view as canonical JSON, and reads `referral@1` and `case-message@1` of those who build to us."""
 
 from __future__ import annotations
 
@@ -9,30 +9,28 @@ from typing import Any
 
 import orjson
 
+from connectors.formats.canonical_json import CanonicalReader, is_canonical
 from connectors.formats.json_reply import accepted_json
-from schakel.errors import Finding, Refusal, UnsupportedFormat
+from schakel.errors import Refusal
 from schakel.ports import Envelope, Receipt, Reply
 
 
 class CaseJson:
-    """The format `case-json`: outbound only."""
+    """The format `case-json`: sorted keys, no blanks, the same bytes for the same view."""
 
     name = "case-json"
     media_types: tuple[str, ...] = ("application/json",)
 
+    def __init__(self) -> None:
+        self._reader = CanonicalReader(self.name)
+
     def recognises(self, body: bytes) -> bool:
-        return False
+        """By the schema it names, wherever in the document that stands."""
+        return is_canonical(body)
 
     def read(self, body: bytes) -> Envelope:
-        """Raises UnsupportedFormat: a case view is not a referral."""
-        raise UnsupportedFormat(
-            Finding(
-                "(document)",
-                "case-json: outbound only",
-                "Een zaakbericht is geen aanmelding.",
-                "Not a referral format.",
-            )
-        )
+        """Raises Malformed: structure, types and unknown fields. Codes and contradictions park."""
+        return self._reader.read(body)
 
     def write(self, document: Mapping[str, Any]) -> bytes:
         """Canonical: keys sorted, UTF-8, no blanks, ends without a newline."""

@@ -34,9 +34,9 @@ def _schema(name: Published) -> dict[str, Any]:
 
             return _titled(CaseMessage.model_json_schema(by_alias=True, mode="serialization"), CASE_MESSAGE)
         case Published.REFERRAL:
-            from schakel.message import REFERRAL, Referral
+            from mappings.canonical_schemas import referral_schema
 
-            return _titled(Referral.model_json_schema(by_alias=True), REFERRAL)
+            return referral_schema()
         case Published.CASE_VIEW:
             from mappings.case_view import CASE_VIEW, case_view_schema
 

@@ -56,7 +56,8 @@ class Intake:
         if self.fault is not None:
             raise self.fault()
         names = partner.sends.formats if partner.sends else ()
-        return next(one for name in names if (one := self.formats[name]).recognises(body)).read(body), RECEIPT
+        fitting = (self.formats[name] for name in names if media_type in self.formats[name].media_types)
+        return next(one for one in fitting if one.recognises(body)).read(body), RECEIPT
 
 
 @dataclass

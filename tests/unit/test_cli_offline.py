@@ -135,7 +135,7 @@ def test_the_packaged_region_is_well_and_a_broken_overlay_is_not(
     assert "nonsense" not in json.dumps(findings)
 
 
-@pytest.mark.parametrize("name", ["case-message", "case-view", "referral", "thv-aanmelding"])
+@pytest.mark.parametrize("name", ["case-message", "case-view", "referral", "thv-aanmelding", "thv-csv"])
 def test_every_schema_is_a_json_schema(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", name]) == 0
     schema = json.loads(capsys.readouterr().out)
