@@ -10,6 +10,8 @@ from typing import Any, Final
 from broker.topology import EXCHANGE, QUEUE_ARGUMENTS
 from schakel.log import Log
 
+MEND_AFTER: Final = 1.0  # seconds between a queue's end and its new beginning: whoever consumed it must have heard of
+# the end by then. RabbitMQ 3.10 leaves a consumer that has not without bells and without a word, for ever.
 GONE: Final = 404  # reply code: nothing of that name
 DIFFERS: Final = 406  # reply code: a queue of that name exists, made otherwise
 
@@ -23,7 +25,7 @@ class Declaring:
         self._as_they_are: set[str] = set()
 
     def all(self, channel: Any, then: Callable[[], None]) -> None:
-        channel.add_on_close_callback(self._closed)
+        channel.add_on_close_callback(lambda _channel, reason: self.learn(reason))
         channel.exchange_declare(
             EXCHANGE, exchange_type="direct", durable=True, callback=lambda _: self._rest(channel, self._queues, then)
         )
@@ -38,13 +40,22 @@ class Declaring:
             callback=lambda _: channel.queue_bind(queue, EXCHANGE, routing_key=queue, callback=lambda _: then()),
         )
 
+    def again(self, channel: Any, queue: str, then: Callable[[], None]) -> None:
+        """A queue that was there a moment ago."""
+
+        def still() -> None:
+            if channel.is_open:
+                self.one(channel, queue, then)
+
+        channel.connection.ioloop.call_later(MEND_AFTER, still)
+
     def _rest(self, channel: Any, queues: Sequence[str], then: Callable[[], None]) -> None:
         if queues:
             self.one(channel, queues[0], partial(self._rest, channel, queues[1:], then))
         else:
             then()
 
-    def _closed(self, _channel: Any, reason: Any) -> None:
+    def learn(self, reason: Any) -> None:
         """The server closes a channel on which a declaration went wrong; the next one takes the queue as it is."""
         code = getattr(reason, "reply_code", None)
         named = [queue for queue in self._queues if f"'{queue}'" in str(getattr(reason, "reply_text", ""))]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Consumes bells on a channel and hands them over in batches; acknowledges many at once when they are done with.
+"""Consumes bells and hands them over in batches; acknowledges many at once when they are done with.
 
+A channel per queue: a queue that lost its leader, or whose declaration goes wrong, holds up its own channel only.
 `heard`, `take` and `done` are for the event loop; everything else runs in the connection's own thread.
 """
 
@@ -11,11 +12,27 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from broker.declaring import Declaring
+from broker.declaring import MEND_AFTER, Declaring
 from broker.receipts import Receipts
 from broker.topology import decode
 from schakel.log import Log
 from schakel.records import Bell
+
+
+class _Ear:
+    """One channel on one queue, from its opening to its end."""
+
+    def __init__(self, queue: str) -> None:
+        self.queue = queue
+        self.channel: Any = None
+        self.receipts = Receipts()
+        self.finished: list[int] = []  # tags to acknowledge
+
+    def acknowledge(self) -> None:
+        tags, self.finished = self.finished, []
+        if self.channel is not None and self.channel.is_open:
+            for tag, up_to in self.receipts.done(tags):
+                self.channel.basic_ack(tag, multiple=up_to)
 
 
 class Hearing:
@@ -36,12 +53,10 @@ class Hearing:
         self._prefetch = prefetch
         self._wake = wake
         self._log = log
-        self._round = 0  # of connections: tags of an earlier one mean nothing on this one
-        self._receipts = Receipts()
-        self._channel: Any = None
-        self.heard: deque[tuple[int, int, Bell]] = deque()  # round, tag, bell
-        self._in_hand: dict[Bell, list[tuple[int, int]]] = {}
-        self._finished: deque[tuple[int, int]] = deque()
+        self._connection: Any = None
+        self.heard: deque[tuple[_Ear, int, Bell]] = deque()
+        self._in_hand: dict[Bell, list[tuple[_Ear, int]]] = {}
+        self._finished: deque[tuple[_Ear, int]] = deque()
         self._asked = False  # somebody has asked to acknowledge, and that has not begun
 
     # -- for the event loop
@@ -50,10 +65,10 @@ class Hearing:
         taken: list[Bell] = []
         while len(taken) < limit and self.heard:
             try:
-                number, tag, bell = self.heard.popleft()
+                ear, tag, bell = self.heard.popleft()
             except IndexError:  # a new connection began: it hears them again
                 break
-            self._in_hand.setdefault(bell, []).append((number, tag))
+            self._in_hand.setdefault(bell, []).append((ear, tag))
             taken.append(bell)
         return tuple(taken)
 
@@ -71,20 +86,20 @@ class Hearing:
     # -- in the connection's thread
 
     def begin(self, channel: Any, ready: Callable[[], None]) -> None:
-        self._channel = channel
-        self._round += 1
-        self._receipts = Receipts()
-        self._asked = False
-        self.heard.clear()
-        channel.add_on_cancel_callback(partial(self._cancelled, channel))
-        everything = tuple(self._recipients)
-        channel.basic_qos(
-            prefetch_count=self._prefetch,
-            callback=lambda _frame: self._declaring.all(channel, partial(self._consume, channel, everything, ready)),
-        )
+        """The first channel declares; then each queue gets its own."""
+
+        def go() -> None:
+            self._connection = channel.connection
+            self._asked = False
+            self.heard.clear()
+            ready()
+            for queue in self._recipients:
+                self._open(queue)
+
+        self._declaring.all(channel, go)
 
     def end(self) -> None:
-        self._channel = None
+        self._connection = None
 
     def blocked(self, blocked: bool) -> None:
         """Only publishing is blocked, and here nothing is published."""
@@ -95,38 +110,42 @@ class Hearing:
 
     def acknowledge(self) -> None:
         self._asked = False
-        tags = []
+        ears = {}
         while self._finished:
-            number, tag = self._finished.popleft()
-            if number == self._round:
-                tags.append(tag)
-        if self._channel is not None:
-            for tag, up_to in self._receipts.done(tags):
-                self._channel.basic_ack(tag, multiple=up_to)
+            ear, tag = self._finished.popleft()
+            ear.finished.append(tag)
+            ears[id(ear)] = ear
+        for ear in ears.values():
+            ear.acknowledge()
 
-    def _consume(self, channel: Any, queues: Sequence[str], then: Callable[[], None]) -> None:
-        if not queues:
-            then()
-            return
-        channel.basic_consume(
-            queues[0],
-            on_message_callback=partial(self._came, self._recipients[queues[0]]),
-            consumer_tag=queues[0],  # what a cancellation names
-            callback=lambda _frame: self._consume(channel, queues[1:], then),
-        )
+    def _open(self, queue: str) -> None:
+        if self._connection is not None and self._connection.is_open:
+            self._connection.channel(on_open_callback=partial(self._opened, _Ear(queue)))
 
-    def _came(self, recipient: str, channel: Any, method: Any, _properties: Any, body: bytes) -> None:
-        bell = decode(body, recipient)
+    def _opened(self, ear: _Ear, channel: Any) -> None:
+        ear.channel = channel
+        channel.add_on_close_callback(partial(self._closed, ear))
+        channel.add_on_cancel_callback(lambda _frame: channel.close())  # deleted, or its leader moved
+        self._declaring.one(channel, ear.queue, partial(self._consume, ear, channel))
+
+    def _consume(self, ear: _Ear, channel: Any) -> None:
+        channel.basic_qos(prefetch_count=self._prefetch)
+        channel.basic_consume(ear.queue, on_message_callback=partial(self._came, ear))
+
+    def _closed(self, ear: _Ear, channel: Any, reason: Any) -> None:
+        """A new one, after a while: every channel of that queue must have heard of its end by then."""
+        ear.channel = None
+        self._declaring.learn(reason)
+        if channel.connection.is_open:
+            self._log.warning("broker.queue-gone", count=1)
+            channel.connection.ioloop.call_later(MEND_AFTER, partial(self._open, ear.queue))
+
+    def _came(self, ear: _Ear, channel: Any, method: Any, _properties: Any, body: bytes) -> None:
+        bell = decode(body, self._recipients[ear.queue])
         if bell is None:
             self._log.warning("broker.unreadable-bell", count=1)
             channel.basic_reject(method.delivery_tag, requeue=False)
             return
-        self._receipts.came(method.delivery_tag)
-        self.heard.append((self._round, method.delivery_tag, bell))
+        ear.receipts.came(method.delivery_tag)
+        self.heard.append((ear, method.delivery_tag, bell))
         self._wake()
-
-    def _cancelled(self, channel: Any, frame: Any) -> None:
-        """The server ended it, for the queue was deleted or its leader moved: declare and consume it again."""
-        queue = frame.method.consumer_tag
-        self._log.warning("broker.queue-gone", count=1)
-        self._declaring.one(channel, queue, partial(self._consume, channel, (queue,), lambda: None))

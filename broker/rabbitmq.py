@@ -37,6 +37,8 @@ PREFETCH: Final = 100  # bells per queue, to one process, that are not done with
 FIRST_PAUSE: Final = 0.2  # seconds before connecting again; doubles at each failure
 LONGEST_PAUSE: Final = 10.0
 CONNECTS_WITHIN: Final = 10.0
+BEGINS_WITHIN: Final = 5.0  # seconds; a server can be there and leave a declaration without an answer
+BEGINS_WITHIN_EACH: Final = 0.2  # and this for each queue
 HEARTBEAT: Final = 10  # seconds; a connection that is dead on the way is noticed after two
 CLOSES_WITHIN: Final = 1.0  # for the last bells, and once more for saying goodbye
 LOOK_EVERY: Final = 0.01  # meanwhile
@@ -75,8 +77,9 @@ class RabbitMQ:
             wake=self._wake,
             log=log,
         )
-        self._publisher = _Link(address, self._ringing, log)
-        self._consumer = _Link(address, self._hearing, log)
+        begins_within = BEGINS_WITHIN + BEGINS_WITHIN_EACH * len(queues)
+        self._publisher = _Link(address, self._ringing, log, begins_within=begins_within)
+        self._consumer = _Link(address, self._hearing, log, begins_within=begins_within)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rung = asyncio.Event()
         self._waking = False
@@ -159,8 +162,9 @@ class _Work(Protocol):
 class _Link:
     """One connection in a thread of its own, opened again whenever it ends."""
 
-    def __init__(self, address: Address, work: _Work, log: Log) -> None:
+    def __init__(self, address: Address, work: _Work, log: Log, *, begins_within: float) -> None:
         self._address = address
+        self._begins_within = begins_within
         self._work = work
         self._log = log
         self._stopping = threading.Event()
@@ -197,7 +201,7 @@ class _Link:
     def _run(self) -> None:
         connecting = Retrying(
             retry=retry_if_exception_type(_Absent),
-            wait=wait_exponential_jitter(initial=FIRST_PAUSE, max=LONGEST_PAUSE, jitter=FIRST_PAUSE),
+            wait=wait_exponential_jitter(multiplier=FIRST_PAUSE, max=LONGEST_PAUSE, jitter=FIRST_PAUSE),
             stop=stop_when_event_set(self._stopping),
             sleep=sleep_using_event(self._stopping),
             before_sleep=self._tell_absent,
@@ -267,12 +271,18 @@ class _Link:
 
     def _channel_opened(self, channel: Any) -> None:
         channel.add_on_close_callback(self._channel_closed)
+        channel.connection.ioloop.call_later(self._begins_within, self._has_it_begun)
         self._work.begin(channel, self._begun)
 
     def _begun(self) -> None:
         self._ready = True
         self.state = "connected"
         self._log.info("broker.connected", reason=self._work.name)
+
+    def _has_it_begun(self) -> None:
+        if not self._ready:
+            self._fault = TimeoutError()
+            self._hang_up()
 
     def _blocked(self, blocked: bool) -> None:
         self.state = "blocked" if blocked else "connected"
@@ -303,7 +313,14 @@ class _Link:
         if self._connection is not None and not (self._connection.is_closing or self._connection.is_closed):
             self._connection.close()
         if self._loop is not None:
-            self._loop.call_later(CLOSES_WITHIN, self._loop.stop)
+            self._loop.call_later(CLOSES_WITHIN, self._hang_up)
+
+    def _hang_up(self) -> None:
+        """Closes the socket without a word: else the server goes on giving bells to nobody until a heartbeat fails."""
+        if self._loop is not None:
+            self._loop.call_later(LOOK_EVERY, self._loop.stop)
+            if not self._connection.is_closed:
+                self._connection._terminate_stream(ConnectionError())  # pika has no public word for it
 
     def _tell_absent(self, state: RetryCallState) -> None:
         if state.attempt_number % REPEAT_ABSENT == 1:

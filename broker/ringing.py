@@ -6,15 +6,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import takewhile
-from typing import Any
+from typing import Any, Final
 
 from broker.declaring import Declaring
 from broker.losses import Losses
 from broker.topology import EXCHANGE, encode
 from broker.waiting import Waiting
 from schakel.records import Bell
+
+CONFIRMED_WITHIN: Final = 10.0  # seconds; later it counts as refused
+LOOK_EVERY: Final = 1.0
 
 
 class Ringing:
@@ -36,7 +41,7 @@ class Ringing:
         self._losses = losses
         self._waiting = Waiting(most_waiting)
         self._most_unconfirmed = most_unconfirmed
-        self._unconfirmed: dict[int, Bell] = {}  # by publish number, in order
+        self._unconfirmed: dict[int, tuple[Bell, float]] = {}  # by publish number, in order; with when it went out
         self._last = 0
         self._channel: Any = None  # while bells may go out on it
         self._blocked = False
@@ -74,6 +79,7 @@ class Ringing:
             self._mending.clear()
             ready()
             self.pump()
+            self._look(channel)
 
         channel.add_on_return_callback(self._returned)
         self._declaring.all(channel, lambda: channel.confirm_delivery(self._confirmed, callback=lambda _frame: go()))
@@ -82,7 +88,7 @@ class Ringing:
         """What the server did not confirm rings again at the next beginning; twice is harmless."""
         self._channel = None
         unconfirmed, self._unconfirmed = self._unconfirmed, {}
-        self._losses.add("forgotten", self._waiting.put_back(list(unconfirmed.values())))
+        self._losses.add("forgotten", self._waiting.put_back([bell for bell, _ in unconfirmed.values()]))
 
     def blocked(self, blocked: bool) -> None:
         self._blocked = blocked
@@ -93,8 +99,9 @@ class Ringing:
         if self._channel is None or self._blocked:
             return
         bells = self._waiting.take(self._most_unconfirmed - len(self._unconfirmed))
+        now = time.monotonic()
         for number, bell in enumerate(bells, self._last + 1):  # first all: publishing can fail half-way
-            self._unconfirmed[number] = bell
+            self._unconfirmed[number] = (bell, now)
         self._last += len(bells)
         for bell in bells:
             self._channel.basic_publish(
@@ -107,13 +114,25 @@ class Ringing:
             numbers = list(takewhile(lambda number: number <= method.delivery_tag, self._unconfirmed))
         else:
             numbers = [method.delivery_tag]
-        for number in numbers:
-            self._unconfirmed.pop(number, None)
+        numbers = [number for number in numbers if self._unconfirmed.pop(number, None)]
         if method.NAME == "Basic.Nack":
             self._losses.add("refused", len(numbers))
         else:
             self.rung += len(numbers)
         self.pump()
+
+    def _look(self, channel: Any) -> None:
+        """A queue without a leader confirms nothing: its bells must not hold up those of others."""
+        if self._channel is not channel:
+            return
+        since = time.monotonic() - CONFIRMED_WITHIN
+        if not self._blocked:
+            late = list(takewhile(lambda number: self._unconfirmed[number][1] < since, self._unconfirmed))
+            for number in late:
+                del self._unconfirmed[number]
+            self._losses.add("refused", len(late))
+            self.pump()
+        channel.connection.ioloop.call_later(LOOK_EVERY, partial(self._look, channel))
 
     def _returned(self, channel: Any, method: Any, _properties: Any, _body: bytes) -> None:
         """No queue takes it: that one is made again for the next bell. A confirmation follows all the same."""
@@ -122,4 +141,4 @@ class Ringing:
         queue = method.routing_key
         if queue not in self._mending:
             self._mending.add(queue)
-            self._declaring.one(channel, queue, lambda: self._mending.discard(queue))
+            self._declaring.again(channel, queue, lambda: self._mending.discard(queue))
