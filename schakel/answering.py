@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from schakel.errors import Finding, Unmappable, UnsupportedFormat
+from schakel.errors import Finding, Malformed, Unmappable, UnsupportedFormat
 from schakel.intake import check_sender
+from schakel.likeness import LooksLike, Wanted
 from schakel.log import Log
-from schakel.message import Answer
+from schakel.message import ANSWER, Answer
 from schakel.ports import AnswerFormat, DeliveryStore, DeliveryWord, Envelope
 from schakel.records import AnswerOutcome, Claimed, DeliveryOutcome, NewAlarm
 from schakel.region import Partner, Region
@@ -48,6 +49,7 @@ class Answering:
         involvement: Ledger,
         deliveries: DeliveryStore,
         region: Region,
+        looks_like: LooksLike,
         log: Log,
     ) -> None:
         """`formats`: those in which somebody can answer. `to_answer` raises Unmappable("contradiction")."""
@@ -57,6 +59,7 @@ class Answering:
         self._involvement = involvement
         self._deliveries = deliveries
         self._region = region
+        self._looks_like = looks_like
         self._log = log
 
     def formats_of(self, partner: Partner) -> tuple[AnswerFormat, ...]:
@@ -70,8 +73,7 @@ class Answering:
         """Takes one answer of an authenticated partner; returns after COMMIT. `if_version`: see Involvement.answer.
 
         Raises Refusal: the partner is to be told. What fits no request, or says what nobody knows, is kept."""
-        chosen = self._format(partner, body, media_type)
-        envelope = chosen.read_answer(body)
+        envelope = self._envelope(partner, body, media_type)
         check_sender(partner, envelope)
         if envelope.word is not None:
             return envelope, await self._of_delivery(partner, envelope.word, received_at)
@@ -84,21 +86,19 @@ class Answering:
             outcome = await self._involvement.answer(partner, answer, now=received_at, if_version=if_version)
         return envelope, outcome
 
+    def _envelope(self, partner: Partner, body: bytes, media_type: str) -> Envelope:
+        """As the partner's format reads it. Raises Malformed and UnsupportedFormat, saying what was expected."""
+        try:
+            return self._format(partner, body, media_type).read_answer(body)
+        except (Malformed, UnsupportedFormat) as refusal:
+            raise wanted_as_answer(self.formats_of(partner)).explain(refusal, body, self._looks_like) from None
+
     def _format(self, partner: Partner, body: bytes, media_type: str) -> AnswerFormat:
         essence = media_type.partition(";")[0].strip().lower()
-        own = self.formats_of(partner)
-        for each in own:
+        for each in self.formats_of(partner):
             if essence in each.media_types and each.recognises(body):
                 return each
-        expected = ", ".join(f"{each.name} ({', '.join(each.media_types)})" for each in own) or "application/json"
-        raise UnsupportedFormat(
-            Finding(
-                "body",
-                "format:not-expected",
-                f"Van deze partner verwacht als antwoord: {expected}.",
-                f"Expected of this partner as an answer: {expected}.",
-            )
-        )
+        raise UnsupportedFormat()
 
     def _read(self, envelope: Envelope, now: datetime) -> Answer:
         """Raises Unmappable."""
@@ -150,6 +150,11 @@ class Answering:
                 en=en.format(name=name, number=delivery.number, reason=word.reason),
             ),
         )
+
+
+def wanted_as_answer(formats: tuple[AnswerFormat, ...]) -> Wanted:
+    """What may come as an answer: plain JSON always, and the partner's own formats."""
+    return Wanted(formats, plain=(ANSWER, "application/json"), as_answer=True)
 
 
 _NO_MAPPING_NL: Final = "Voor dit soort antwoord is er geen mapping."

@@ -121,6 +121,7 @@ def build(
     """A hub whose loops do not run yet. Raises ConfigurationError; tests hand in their own clock and adapters."""
     from broker.address import ServerFiles
     from broker.open import Surroundings, open_broker
+    from connectors.formats.foreign import looks_like
     from mappings.engine import to_answer
     from schakel import failpoints
     from schakel.answering import Answering
@@ -188,6 +189,7 @@ def build(
             involvement=involvement,
             deliveries=store,
             region=region,
+            looks_like=looks_like,
             log=log,
         ),
         clockwork=ClockWork(ledger=store, admin=store, region=region, senders=tellers, clock=time, log=log),
@@ -224,6 +226,7 @@ class _Heart:
     log: Log
 
     def intake(self, store: AcceptStore, broker: Broker) -> Intake:
+        from connectors.formats.foreign import looks_like
         from mappings.engine import to_referral
         from schakel.decision import Asking, Decider
         from schakel.eligibility import Eligibility
@@ -246,6 +249,7 @@ class _Heart:
             vault=vault,
             new_id=new_id,
             waiting_limit=self.settings.waiting_limit,
+            looks_like=looks_like,
             log=self.log,
         )
 

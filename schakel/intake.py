@@ -14,9 +14,20 @@ from typing import Any, Final, Protocol
 
 from schakel.batching import Batcher
 from schakel.decision import Decider, Reading
-from schakel.errors import Conflict, Finding, Forbidden, NotFound, Refusal, Unacceptable, Unmappable, UnsupportedFormat
+from schakel.errors import (
+    Conflict,
+    Finding,
+    Forbidden,
+    Malformed,
+    NotFound,
+    Refusal,
+    Unacceptable,
+    Unmappable,
+    UnsupportedFormat,
+)
 from schakel.failpoints import Failpoint, hit
 from schakel.feedback import Occasion, Telling
+from schakel.likeness import LooksLike, Wanted
 from schakel.log import Log
 from schakel.message import Referral
 from schakel.ports import AdminStore, Broker, DecideParked, Envelope, Format, IntakeStore, Notice, Receipt, Vault
@@ -49,9 +60,11 @@ class Intake:
         vault: Vault,
         new_id: Callable[[], str],
         waiting_limit: int,
+        looks_like: LooksLike,
         log: Log,
     ) -> None:
-        """`to_referral` makes the noun of a mapped document and raises Unmappable("contradiction")."""
+        """`to_referral` makes the noun of a mapped document and raises Unmappable("contradiction"); `looks_like` tells
+        what came, when that is no document of a partner's own format."""
         self._store = store
         self._broker = broker
         self._formats = formats
@@ -63,6 +76,7 @@ class Intake:
         self._vault = vault
         self._new_id = new_id
         self._waiting_limit = waiting_limit
+        self._looks_like = looks_like
         self._log = log
         self._telling = Telling(region=region, new_id=new_id)
         self._accepting: Batcher[tuple[Arrival, Reading], Accepted | Refusal] = Batcher(self._accept, most=BATCH)
@@ -79,8 +93,7 @@ class Intake:
             raise Unacceptable(
                 _finding("store", "intake:too-many-wait", _CROWD_NL, _CROWD_EN), retry_after=WAIT_A_MOMENT
             )
-        chosen = self._format(partner, body, media_type)
-        envelope = chosen.read(body)
+        envelope = self._envelope(partner, body, media_type)
         check_sender(partner, envelope)
         if envelope.overtaken_by:
             await self._check_version(partner.id, envelope)
@@ -112,24 +125,22 @@ class Intake:
 
     # -- reading
 
-    def _format(self, partner: Partner, body: bytes, media_type: str) -> Format:
-        """Among the partner's formats of this media type the first that recognises the bytes."""
-        essence = media_type.partition(";")[0].strip().lower()
+    def _envelope(self, partner: Partner, body: bytes, media_type: str) -> Envelope:
+        """As the partner's format reads it. Raises Malformed and UnsupportedFormat, saying what was expected."""
         names = partner.sends.formats if partner.sends else ()
-        own = [self._formats[name] for name in names if name in self._formats]
-        for each in own:
+        wanted = Wanted(tuple(self._formats[name] for name in names if name in self._formats))
+        try:
+            return self._format(names, body, media_type).read(body)
+        except (Malformed, UnsupportedFormat) as refusal:
+            raise wanted.explain(refusal, body, self._looks_like) from None
+
+    def _format(self, names: Sequence[str], body: bytes, media_type: str) -> Format:
+        """Among the formats of this media type the first that recognises the bytes."""
+        essence = media_type.partition(";")[0].strip().lower()
+        for each in (self._formats[name] for name in names if name in self._formats):
             if essence in each.media_types and each.recognises(body):
                 return each
-        expected = ", ".join(f"{each.name} ({', '.join(each.media_types)})" for each in own) or "-"
-        seen = next((each.name for each in self._formats.values() if each.recognises(body)), None)
-        raise UnsupportedFormat(
-            _finding(
-                "body",
-                "format:not-expected",
-                f"Verwacht van deze partner: {expected}. Dit lijkt op: {seen or 'niets bekends'}.",
-                f"Expected of this partner: {expected}. This looks like: {seen or 'nothing known'}.",
-            )
-        )
+        raise UnsupportedFormat()
 
     def _read(self, source: str, envelope: Envelope, now: datetime) -> Reading:
         """Maps; what cannot be mapped keeps its trouble, to be parked with it. `now` is the time of receipt."""

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Says what was expected of a partner and what came instead, in both languages and without a byte of what came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from schakel.errors import Finding, Malformed, Refusal, UnsupportedFormat
+
+RULE = "format:not-expected"
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What a document looks like, as people call it. `foreign`: of a kind that this hub reads nowhere."""
+
+    nl: str
+    en: str
+    foreign: bool
+
+
+LooksLike = Callable[[bytes], Likeness]
+
+
+class Named(Protocol):
+    """What is said of a format."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def media_types(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a partner may send at one door: formats, and what needs no format (name and media type)."""
+
+    formats: tuple[Named, ...]
+    plain: tuple[str, str] | None = None
+    as_answer: bool = False
+
+    def media_types(self) -> tuple[str, ...]:
+        own = (self.plain[1],) if self.plain else ()
+        return tuple(dict.fromkeys((*own, *(each for one in self.formats for each in one.media_types))))
+
+    def finding(self, seen: Likeness) -> Finding:
+        """Expected of this partner: …; this looks like: …."""
+        named = [f"{self.plain[0]} ({self.plain[1]})"] if self.plain else []
+        named += [f"{one.name} ({', '.join(one.media_types)})" for one in self.formats]
+        expected = ", ".join(named) or "-"
+        nl, en = (" als antwoord", " as an answer") if self.as_answer else ("", "")
+        return Finding(
+            "body",
+            RULE,
+            f"Verwacht van deze partner{nl}: {expected}. Dit lijkt op: {seen.nl}.",
+            f"Expected of this partner{en}: {expected}. This looks like: {seen.en}.",
+        )
+
+    def explain(self, refusal: Refusal, body: bytes, looks_like: LooksLike) -> Refusal:
+        """The same refusal with a finding more, where a look at the bytes tells more than what is wrong with them: when
+        no format reads it, and when it is broken and of a foreign kind anyhow."""
+        if any(each.rule == RULE for each in refusal.findings):
+            return refusal
+        seen = looks_like(body)
+        unread = isinstance(refusal, UnsupportedFormat)
+        if not unread and not (isinstance(refusal, Malformed) and refusal.status == Malformed.status and seen.foreign):
+            return refusal
+        return type(refusal)(
+            *refusal.findings, self.finding(seen), status=refusal.status, retry_after=refusal.retry_after
+        )
