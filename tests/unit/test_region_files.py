@@ -55,7 +55,7 @@ def test_haaglanden_has_its_nine_municipalities_and_their_local_teams():
 
 
 def test_every_file_of_the_folder_is_read():
-    assert {path.name for path in HAAGLANDEN.iterdir()} - BESIDE == set(FILES)
+    assert {path.name for path in HAAGLANDEN.iterdir()} == {*FILES, *BESIDE}
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("15m", 900), ("4h", 14400), ("2d", 172800), ("0s", 0)])
