@@ -216,8 +216,8 @@ def _read_keys(path: Path) -> _Keys:
         raise _wrong(
             path,
             "keys:absent",
-            "Er is geen sleutelbestand; `schakel init` maakt het",
-            "No key file; run `schakel init`",
+            "Er is geen sleutelbestand. Was het er wel: zet het terug uit de kluis. Nieuwe hub: `schakel init`",
+            "There is no key file. If there was one: put it back from the safe. A new hub: `schakel init`",
         ) from None
     if not stat.S_ISREG(mode) or stat.S_IMODE(mode) & 0o177:
         raise _wrong(

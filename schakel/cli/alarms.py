@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schakel.cli.console import AsJson, By, Exit, named, run, show_json, show_table, stop
+from schakel.cli.console import AsJson, By, Exit, clock_time, named, run, show_json, show_table, stop
 from schakel.cli.opened import opened
 
 if TYPE_CHECKING:
@@ -24,9 +24,20 @@ def list_(as_json: AsJson = False) -> None:
         show_json([_json(row) for row in rows])
         return
     show_table(
-        ("alarm", "owner", "cause", "count", "reached", "acknowledged by", "what to do"),
+        ("alarm", "since", "owner", "cause", "about", "count", "tries", "reached", "acknowledged by", "what to do"),
         [
-            (r.id, r.owner, r.cause, r.count, "yes" if r.delivered_at else "no", r.acknowledged_by or "", r.nl)
+            (
+                r.id,
+                clock_time(r.raised_at),
+                r.owner,
+                r.cause,
+                r.subject,
+                r.count,
+                r.attempts,
+                "yes" if r.delivered_at else "NO",
+                r.acknowledged_by,
+                r.nl,
+            )
             for r in rows
         ],
     )

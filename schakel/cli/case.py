@@ -9,12 +9,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from schakel.cli.console import AsJson, By, Exit, Reason, named, os_user, run, show_fields, show_json, show_table, stop
+from schakel.cli.console import (
+    AsJson,
+    By,
+    Exit,
+    Reason,
+    clock_time,
+    named,
+    os_user,
+    run,
+    say,
+    show_fields,
+    show_json,
+    show_table,
+    stop,
+    told,
+    utc_time,
+)
 from schakel.cli.opened import note, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from schakel.records import CaseRecord, RequestRow, StatusRecord
 
@@ -30,7 +45,9 @@ class _CaseGroup(TyperGroup):
 
 group = typer.Typer(cls=_CaseGroup, help="A case: who has it, who answered, who is late.", no_args_is_help=True)
 Reader = Annotated[str | None, typer.Option("--by", help="Who reads this; none: the user of this machine.")]
-Case = Annotated[str, typer.Argument(help="Reference of a case, as any partner has it, or the hub's own.")]
+Case = Annotated[
+    str, typer.Argument(help="The hub's own id of a case, any partner's reference, or the id of anything in it.")
+]
 
 
 def status(
@@ -50,15 +67,19 @@ def status(
             "message": record.message_id,
             "kind": record.kind,
             "state": record.state,
-            "received": _when(record.received_at),
+            "received": clock_time(record.received_at),
             "parked": record.parked_cause,
         }
     )
     for decision in record.routing:
         typer.echo(f"- {decision.outcome} {decision.recipient or 'nobody yet'} ({decision.role}): {decision.nl}")
     for warning in record.warnings:
-        typer.echo(f"! {warning.place}: {warning.nl} [{warning.rule}]")
+        typer.echo(f"! {told(warning)}")
     _show_requests(record.requests)
+    if record.parked_cause is not None:
+        say(f"Next: schakel parked show {record.message_id}")
+    elif record.requests:
+        say(f"Next: schakel case {record.message_id}")
 
 
 @group.command("show")
@@ -75,7 +96,7 @@ def show(case: Case, by: Reader = None, as_json: AsJson = False) -> None:
             "case": record.id,
             "programme": record.programme,
             "municipality": record.municipality,
-            "opened": _when(record.opened_at),
+            "opened": clock_time(record.opened_at),
             "orders": record.order_count,
             "linked": ", ".join(record.linked),
         }
@@ -144,10 +165,6 @@ async def _suggestion(case: str, other: str, by: str, reason: str, join: bool) -
         )
 
 
-def _when(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
 def _show_requests(requests: Sequence[RequestRow]) -> None:
     if requests:
         columns = ("partner", "role", "delivery", "answer", "due", "late")
@@ -157,11 +174,11 @@ def _show_requests(requests: Sequence[RequestRow]) -> None:
 def _request_row(request: RequestRow) -> tuple[object, ...]:
     state = f"{request.state} (contradicted)" if request.contradicted else request.state
     late = "late" if request.overdue else ""
-    return (request.partner, request.role, request.delivery_state, state, _when(request.due_at), late)
+    return (request.partner, request.role, request.delivery_state, state, clock_time(request.due_at), late)
 
 
 def _message_row(message: Any) -> tuple[object, ...]:
-    return (message.id, message.kind, message.source, message.state, _when(message.received_at))
+    return (message.id, message.kind, message.source, message.state, clock_time(message.received_at))
 
 
 def _requests_json(requests: Sequence[RequestRow]) -> list[dict[str, Any]]:
@@ -170,14 +187,14 @@ def _requests_json(requests: Sequence[RequestRow]) -> list[dict[str, Any]]:
             "partner": request.partner,
             "role": request.role,
             "state": request.state,
-            "askedAt": _when(request.asked_at),
-            "dueAt": _when(request.due_at),
+            "askedAt": utc_time(request.asked_at),
+            "dueAt": utc_time(request.due_at),
             "overdue": request.overdue,
             "contradicted": request.contradicted,
             "delivery": request.delivery_state,
-            "deliveredAt": _when(request.delivered_at),
+            "deliveredAt": utc_time(request.delivered_at),
             "answers": [
-                {"answer": answer.answer, "reasonCode": answer.reason_code, "at": _when(answer.at)}
+                {"answer": answer.answer, "reasonCode": answer.reason_code, "at": utc_time(answer.at)}
                 for answer in request.answers
             ],
         }
@@ -190,7 +207,7 @@ def _status_json(record: StatusRecord) -> dict[str, Any]:
         "messageId": record.message_id,
         "kind": record.kind,
         "state": record.state,
-        "receivedAt": _when(record.received_at),
+        "receivedAt": utc_time(record.received_at),
         "parkedCause": record.parked_cause,
         "routing": [
             {"recipient": d.recipient, "role": d.role, "outcome": d.outcome, "rule": d.rule, "nl": d.nl, "en": d.en}
@@ -206,11 +223,11 @@ def _case_json(record: CaseRecord) -> dict[str, Any]:
         "caseId": record.id,
         "programme": record.programme,
         "municipality": record.municipality,
-        "openedAt": _when(record.opened_at),
+        "openedAt": utc_time(record.opened_at),
         "orderCount": record.order_count,
         "references": dict(record.references),
         "messages": [
-            {"id": m.id, "kind": m.kind, "source": m.source, "state": m.state, "receivedAt": _when(m.received_at)}
+            {"id": m.id, "kind": m.kind, "source": m.source, "state": m.state, "receivedAt": utc_time(m.received_at)}
             for m in record.messages
         ],
         "requests": _requests_json(record.requests),

@@ -8,8 +8,10 @@ import getpass
 import json
 import sys
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from datetime import datetime
 from enum import IntEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -25,6 +27,7 @@ from schakel.errors import (
 )
 
 T = TypeVar("T")
+LOCAL: Final = ZoneInfo("Europe/Amsterdam")  # whoever reads a screen at night looks at a Dutch clock
 
 
 class Exit(IntEnum):
@@ -63,10 +66,27 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 
 
 def show_fields(fields: Mapping[str, object]) -> None:
-    """One thing for people: a name and a value per line."""
-    width = max((len(name) for name in fields), default=0)
-    for name, value in fields.items():
-        typer.echo(f"{name.ljust(width)}  {'' if value is None else value}".rstrip())
+    """One thing for people: a name and a value per line; what is not there has no line."""
+    there = {name: value for name, value in fields.items() if value not in (None, "")}
+    width = max((len(name) for name in there), default=0)
+    for name, value in there.items():
+        typer.echo(f"{name.ljust(width)}  {value}")
+
+
+def clock_time(moment: datetime | None) -> str | None:
+    """A moment for people: Dutch time with its offset, to the second."""
+    return None if moment is None else moment.astimezone(LOCAL).isoformat(" ", "seconds")
+
+
+def utc_time(moment: datetime | None) -> str | None:
+    """A moment for machines: RFC 3339 in UTC, to the second."""
+    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def told(finding: Finding) -> str:
+    """A finding on one line: where, what (Dutch, then English), and the rule that says so."""
+    text = finding.nl if finding.en in finding.nl else f"{finding.nl} ({finding.en})"
+    return f"{finding.place}: {text} [{finding.rule}]"
 
 
 def show_finding(finding: Finding) -> dict[str, str]:
@@ -95,7 +115,7 @@ def complain(error: SchakelError) -> Exit:
     if not findings:
         say(f"{name}: {error}")
     for finding in findings:
-        say(f"{name}: {finding.place}: {finding.en} [{finding.rule}]")
+        say(f"{name}: {told(finding)}")
     return exit_code(error)
 
 

@@ -19,9 +19,8 @@ def init(as_json: AsJson = False) -> None:
     from schakel.bootstrap import initialise
 
     settings = read_settings()
-    for there in (settings.keys, settings.database_file):
-        if there.exists():
-            raise stop(Exit.REFUSED, f"{there} exists already; init never writes over keys or data")
+    if settings.keys.exists():  # a database without keys is told apart by initialise: it has lost them
+        raise stop(Exit.REFUSED, f"{settings.keys} exists already; init never writes over keys or data")
     initialise(settings)
     if as_json:
         show_json({"home": str(settings.home), "keys": str(settings.keys), "database": str(settings.database_file)})

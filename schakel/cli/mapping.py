@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schakel.cli.console import AsJson, Exit, say, show_finding, show_json, stop
+from schakel.cli.console import AsJson, Exit, say, show_finding, show_json, stop, told
 from schakel.errors import Refusal, Unmappable
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def check(names: Names = None, codebooks: Books = None, as_json: AsJson = False)
         for name, findings in found.items():
             typer.echo(f"{name}: {'well' if not findings else f'{len(findings)} found'}")
             for finding in findings:
-                typer.echo(f"  {finding.place}: {finding.en} [{finding.rule}]")
+                typer.echo(f"  {told(finding)}")
     if any(found.values()):
         raise stop(Exit.WRONG)
 
@@ -100,7 +100,7 @@ def _tell(outcome: str, cause: str, error: Unmappable | Refusal, as_json: bool) 
     else:
         say(f"{outcome}: {cause}")
         for finding in error.findings:
-            say(f"  {finding.place}: {finding.en} [{finding.rule}]")
+            say(f"  {told(finding)}")
 
 
 def _folders(names: list[str] | None) -> tuple[Path, ...]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +13,7 @@ from schakel.cli.console import (
     By,
     Exit,
     Reason,
+    clock_time,
     named,
     os_user,
     run,
@@ -23,6 +23,8 @@ from schakel.cli.console import (
     show_json,
     show_table,
     stop,
+    told,
+    utc_time,
 )
 from schakel.cli.opened import note, opened
 
@@ -45,12 +47,18 @@ def list_(
         return
     show_table(
         ("id", "cause", "owner", "state", "source", "parked", "next alarm"),
-        [(r.id, r.cause, r.owner, r.state, r.source, _when(r.parked_at), _when(r.next_alarm_at)) for r in rows],
+        [
+            (r.id, r.cause, r.owner, r.state, r.source, clock_time(r.parked_at), clock_time(r.next_alarm_at))
+            for r in rows
+        ],
     )
 
 
 @group.command("show")
-def show(parked: Id, as_json: AsJson = False) -> None:
+def show(
+    parked: Annotated[str, typer.Argument(metavar="ID", help="The id of the parked thing, or of its message.")],
+    as_json: AsJson = False,
+) -> None:
     """One parked thing: what is wrong and where, what can be done, whom the route suggests."""
     row, advice = run(_one(parked))
     if row is None:
@@ -66,17 +74,19 @@ def show(parked: Id, as_json: AsJson = False) -> None:
             "cause": row.cause,
             "owner": row.owner,
             "state": row.state,
-            "parked": _when(row.parked_at),
-            "next alarm": _when(row.next_alarm_at),
+            "parked": clock_time(row.parked_at),
+            "next alarm": clock_time(row.next_alarm_at) if row.state == "open" else None,
             "suggested": ", ".join(f"{partner} ({role})" for partner, role in row.suggests),
             "settled by": row.settled_by,
             "because": row.settled_reason,
             "what to do": advice.get("nl"),
-            "": advice.get("en"),
+            "(in English)": advice.get("en"),
         }
     )
     for finding in row.findings:
-        typer.echo(f"- {finding.place}: {finding.nl} [{finding.rule}]")
+        typer.echo(f"- {told(finding)}")
+    if row.state == "open":
+        _next_steps(row)
 
 
 @group.command("retry")
@@ -115,6 +125,18 @@ def drop(parked: Id, by: By, reason: Reason, as_json: AsJson = False) -> None:
     _settle(work, by, reason, "dropped", as_json)
 
 
+def _next_steps(row: ParkedRow) -> None:
+    """What can be pasted now. Release is left out where the hub would refuse it: what was not mapped has no content."""
+    who = '--by "NAAM" --reason "WAAROM"'
+    say("")
+    say("Next:")
+    say(f"  schakel parked retry {row.id} {who}")
+    if row.case_id is not None or not row.whole:
+        to = " ".join(f"--to {partner}" for partner, _ in row.suggests) or "--to PARTNER"
+        say(f"  schakel parked release {row.id} {to} {who}")
+    say(f"  schakel parked drop {row.id} {who}")
+
+
 def _settle(work: Callable[[Hub], Awaitable[Any]], by: str, reason: str, done: str, as_json: bool) -> None:
     named(by, "--by")
     named(reason, "--reason")
@@ -151,15 +173,14 @@ async def _rows(*, settled: bool) -> list[ParkedRow]:
 async def _one(parked: str) -> tuple[ParkedRow | None, dict[str, str]]:
     async with opened() as hub:
         rows = await hub.store.parked(parked_id=parked, settled=True)
+        if not rows:  # a message can have been parked more than once: what is open first, then the newest
+            rows = [row for row in await hub.store.parked(settled=True) if row.message_id == parked]
+            rows.sort(key=lambda row: (row.state != "open", -row.parked_at.timestamp()))
         if not rows:
             return None, {}
-        await note(hub, by=os_user(), action="parked.read", object=parked)
+        await note(hub, by=os_user(), action="parked.read", object=rows[0].id)
         text = hub.region.causes.get(rows[0].cause)
         return rows[0], {"nl": text.nl, "en": text.en} if text else {}
-
-
-def _when(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _json(row: ParkedRow) -> dict[str, Any]:
@@ -173,8 +194,8 @@ def _json(row: ParkedRow) -> dict[str, Any]:
         "source": row.source,
         "findings": [show_finding(finding) for finding in row.findings],
         "suggests": [{"partner": partner, "role": role} for partner, role in row.suggests],
-        "parkedAt": _when(row.parked_at),
-        "nextAlarmAt": _when(row.next_alarm_at),
+        "parkedAt": utc_time(row.parked_at),
+        "nextAlarmAt": utc_time(row.next_alarm_at),
         "settledBy": row.settled_by,
         "settledReason": row.settled_reason,
     }

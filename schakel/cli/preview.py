@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from schakel.cli.console import AsJson, Exit, run, say, show_json, show_table, stop
+from schakel.cli.console import AsJson, Exit, run, say, show_json, show_table, stop, told
 from schakel.cli.opened import read_settings
 from schakel.cli.send import guess
 
@@ -111,7 +111,7 @@ def _sender(region: Region, source: str | None, body: bytes, media_type: str) ->
 def _show_one(seen: Preview, partner: str, wanted: tuple[Shown, ...], as_json: bool) -> None:
     if not wanted:
         for notice in seen.receipt.notices:
-            say(f"{notice.recipient}  {notice.role}  {notice.outcome}: {notice.en} [{notice.rule}]")
+            say(f"{notice.recipient}  {notice.role}  {notice.outcome}: {notice.nl} [{notice.rule}]")
         raise stop(Exit.NOT_FOUND, f"{partner} would not get this message (--role shows what it would get)")
     if as_json:
         show_json([_json(one) for one in wanted])
@@ -151,14 +151,14 @@ def _show_all(sender: Partner, seen: Preview, as_json: bool) -> None:
     )
     for notice in seen.receipt.notices:
         if notice.outcome != "deliver":
-            say(f"{notice.outcome}: {notice.recipient} {notice.role}: {notice.en} [{notice.rule}]")
+            say(f"{notice.outcome}: {notice.recipient} {notice.role}: {notice.nl} [{notice.rule}]")
     for warning in seen.receipt.warnings:
-        say(f"warning: {warning.place}: {warning.en} [{warning.rule}]")
+        say(f"warning: {told(warning)}")
 
 
 def _line(one: Shown) -> str:
     size = f"{len(one.view.content)} bytes {one.view.media_type}" if one.view else f"cannot be made: {one.trouble}"
-    return f"{one.recipient}  {one.role}  {one.representation} by {one.channel} {one.mode}: {size}; {one.en}"
+    return f"{one.recipient}  {one.role}  {one.representation} by {one.channel} {one.mode}: {size}; {one.nl}"
 
 
 def _json(one: Shown) -> dict[str, object]:
@@ -169,6 +169,7 @@ def _json(one: Shown) -> dict[str, object]:
         "channel": one.channel,
         "mode": one.mode,
         "representation": one.representation,
+        "outcome": one.outcome,
         "mediaType": one.view.media_type if one.view else None,
         "rule": one.rule,
         "nl": one.nl,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from schakel.cli.console import AsJson, Exit, show_finding, show_json, stop
+from schakel.cli.console import AsJson, Exit, show_finding, show_json, stop, told
 from schakel.cli.opened import read_settings
 from schakel.errors import ConfigurationError
 
@@ -42,6 +42,6 @@ def check(
     else:
         typer.echo(f"{folder.name}: {'well' if not findings else f'{len(findings)} found'}")
         for finding in findings:
-            typer.echo(f"  {finding.place}: {finding.en} [{finding.rule}]")
+            typer.echo(f"  {told(finding)}")
     if findings:
         raise stop(Exit.WRONG)

@@ -152,11 +152,16 @@ def _request_facts(db: Db, row: Row) -> RequestFacts:
 # -- the case ----------------------------------------------------------------------------------------------------------
 
 CASE_OF_PARTNER: Final = "SELECT case_id FROM case_reference WHERE partner = :partner AND reference = :reference"
+# For whoever looks after the hub: whatever id an alarm, a log line or a partner gave leads to the case.
 CASE_OF_ANYBODY: Final = """
-SELECT id FROM case_file WHERE id = :reference
-UNION ALL
-SELECT case_id FROM case_reference WHERE reference = :reference
-LIMIT 1"""
+SELECT case_id FROM (
+    SELECT id AS case_id FROM case_file WHERE id = :reference
+    UNION ALL SELECT case_id FROM case_reference WHERE reference = :reference
+    UNION ALL SELECT case_id FROM message WHERE id = :reference
+    UNION ALL SELECT case_id FROM delivery WHERE id = :reference
+    UNION ALL SELECT case_id FROM request WHERE id = :reference OR reference = :reference
+    UNION ALL SELECT case_id FROM parked WHERE id = :reference
+) found WHERE case_id IS NOT NULL LIMIT 1"""
 CASE: Final = """
 SELECT id, programme, municipality, opened_at, wrapped_key, max_ordinal, secrecy
 FROM case_file WHERE id = :case_id AND wrapped_key IS NOT NULL"""
@@ -180,7 +185,7 @@ JOIN match_key o ON o.kind = k.kind AND o.digest = k.digest AND o.open = 1 AND o
 WHERE k.case_id = :case_id AND k.strong = 1 AND o.case_id <> :case_id AND o.programme <> k.programme
 ORDER BY o.case_id"""
 
-# One line of the matrix: the request and the newest delivery that carries it.
+# One line of the matrix: the request and the first delivery that carries it; what came later does not say it arrived.
 MATRIX: Final = """
 SELECT q.id, q.recipient, q.role, q.state, q.asked_at, q.due_at, q.reminders, q.contradicted,
     d.state AS delivery_state, d.delivered_at

@@ -6,9 +6,10 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import apsw
 import pytest
@@ -72,6 +73,46 @@ def test_init_makes_a_private_home_and_never_writes_over_it(home: Path, capsys: 
     assert capsys.readouterr().out == ""
 
 
+def test_keys_that_are_lost_are_not_made_anew_and_the_way_back_is_told(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "keys.json").rename(home.parent / "safe.json")
+    for command in (["init"], ["status", "x"], ["serve"]):
+        assert main(command) == Exit.USAGE
+        assert "uit de kluis" in capsys.readouterr().err
+    assert not (home / "keys.json").exists()
+
+
+def test_whatever_id_a_person_has_leads_to_the_case(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    receipt = receive("thv-pool", MESSAGES / "thv-delft-tweede.json")
+    with apsw.Connection(str(home / "schakel.sqlite")) as connection:
+        ids = [
+            str(value)
+            for query in (
+                "SELECT case_id FROM message",
+                "SELECT reference FROM case_reference",
+                "SELECT id FROM message",
+                "SELECT id FROM delivery",
+                "SELECT id FROM request",
+                "SELECT reference FROM request",
+            )
+            for (value,) in connection.execute(query)
+        ]
+    assert len(ids) == 10
+    assert {said(capsys, "case", one)["caseId"] for one in ids} == {ids[0]}
+    assert main(["status", receipt.message_id]) == 0
+    assert f"schakel case {receipt.message_id}" in capsys.readouterr().err
+
+
+def test_people_read_a_dutch_clock_and_machines_utc(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    receipt = receive("thv-pool", MESSAGES / "thv-delft-tweede.json")
+    at = datetime.fromisoformat(said(capsys, "status", receipt.message_id)["receivedAt"])
+    assert main(["status", receipt.message_id]) == 0
+    dutch = at.astimezone(ZoneInfo("Europe/Amsterdam")).isoformat(" ", "seconds")
+    assert f"received  {dutch}" in capsys.readouterr().out
+    assert at.utcoffset() == timedelta(0)
+
+
 def test_without_a_home_every_command_says_how_to_make_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,6 +174,8 @@ def test_a_named_person_releases_what_a_route_parks(home: Path, capsys: pytest.C
     shown = said(capsys, "parked", "show", parked["id"])
     assert shown["advice"]["nl"]
     assert {one["partner"] for one in shown["suggests"]} == {"vvt", "lokaal-team-den-haag"}
+    assert main(["parked", "show", receipt.message_id]) == 0
+    assert f"schakel parked release {parked['id']} --to vvt" in capsys.readouterr().err
 
     assert main(["parked", "release", parked["id"], "--to", "vvt"]) == Exit.USAGE
     assert main(["parked", "release", parked["id"], "--to", "cit", *DECIDED]) == Exit.REFUSED
@@ -155,6 +198,8 @@ def test_a_named_person_releases_what_a_route_parks(home: Path, capsys: pytest.C
 def test_a_retry_that_parks_again_is_wrong_and_a_drop_ends_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     receipt = receive("thv-pool", MESSAGES / "thv-onbekende-code.json")
     (parked,) = said(capsys, "parked", "list")
+    assert main(["parked", "show", parked["id"]]) == 0
+    assert "parked release" not in capsys.readouterr().err  # what was not mapped has nothing to release
     again = said(capsys, "parked", "retry", parked["id"], *DECIDED, code=Exit.WRONG)
     assert (again["outcome"], again["parkedCause"]) == ("parked", "unknown-code")
     assert said(capsys, "parked", "drop", parked["id"], *DECIDED)["state"] == "dropped"
@@ -201,7 +246,9 @@ def test_alarms_are_listed_and_acknowledged_by_name(home: Path, capsys: pytest.C
     (alarm,) = said(capsys, "alarms", "list")
     assert (alarm["cause"], alarm["count"], alarm["acknowledgedBy"]) == ("answer-overdue", 2, None)
     assert main(["alarms", "list"]) == 0
-    assert "Bel de partner." in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "Bel de partner." in listed
+    assert "request-1" in listed  # what it is about: an id that the other commands take
     assert said(capsys, "alarms", "ack", alarm["id"], "--by", "A. de Beheerder")["acknowledged"] == alarm["id"]
     assert main(["alarms", "ack", alarm["id"], "--by", "B"]) == Exit.NOT_FOUND
 
