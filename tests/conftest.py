@@ -19,7 +19,8 @@ __all__ = ["broker_url", "database_server", "database_url", "postgres", "rabbit"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    if not session.config.option.collectonly and not session.config.option.numprocesses:
+    option = session.config.option
+    if not option.collectonly and not getattr(option, "numprocesses", None):  # with xdist the workers do it
         prepare({name for item in session.items for name in getattr(item, "fixturenames", ())})
 
 
