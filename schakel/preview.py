@@ -28,6 +28,7 @@ class Shown:
     recipient: str
     name: str
     role: str
+    outcome: str  # "deliver"; of a view that was only asked for: "withhold" with the reason, or "not-routed"
     rule: str
     nl: str
     en: str
@@ -146,6 +147,7 @@ class Previewer:
             recipient=delivery.recipient,
             name=partner.name if partner else delivery.recipient,
             role=delivery.role,
+            outcome=why.outcome if why else "not-routed",
             rule=why.rule if why else "-",
             nl=why.nl if why else "Niet gerouteerd; alleen getoond.",
             en=why.en if why else "Not routed; only shown.",
