@@ -31,9 +31,11 @@ def main(folder: Path) -> None:
 
 
 def end(group: int, how: signal.Signals) -> None:
-    """Returns when nobody of the group is left."""
+    """Returns when nobody of the group is left, or can be."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, how)
+        if how is signal.SIGKILL:
+            return
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             time.sleep(0.02)

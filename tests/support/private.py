@@ -178,11 +178,17 @@ class Rabbit:
         """Returns when it greets."""
         env = self._environment()
         mapper = shutil.which("epmd") or "epmd"
-        self._running = [
-            self._guarded.run(mapper, "-port", str(self._mapper_port), env=env, ends_by=signal.SIGKILL),
-            self._guarded.run(str(self._programs / "rabbitmq-server"), env=env, ends_by=signal.SIGKILL),
-        ]
+        mapping = self._guarded.run(mapper, "-port", str(self._mapper_port), env=env, ends_by=signal.SIGKILL)
+        self._running = [mapping]
+        _wait(self._maps, mapping, self._said)  # Erlang starts one of its own when it finds none, and leaves it
+        self._running.append(
+            self._guarded.run(str(self._programs / "rabbitmq-server"), env=env, ends_by=signal.SIGKILL)
+        )
         _wait(self._greets, self._running[-1], self._said)
+
+    def _maps(self) -> bool:
+        with socket.socket() as one:
+            return one.connect_ex(("127.0.0.1", self._mapper_port)) == 0
 
     def _greets(self) -> bool:
         try:
@@ -193,7 +199,8 @@ class Rabbit:
             return False
 
     def _said(self) -> str:
-        return (self._guarded.folder / "rabbitmq-server.log").read_text(encoding="utf-8", errors="replace")
+        logs = self._guarded.folder.glob("*.log")
+        return "\n".join(log.read_text(encoding="utf-8", errors="replace") for log in logs)
 
     def kill(self) -> None:
         """SIGKILL, to the whole server at once."""
