@@ -13,9 +13,11 @@ from api.models import Answered, CaseView
 from api.negotiation import JSON, check_accept, content_type
 from api.problems import malformed
 from api.referrals import refused, said_in
+from connectors.formats.foreign import looks_like
 from connectors.formats.strict_json import read_json
+from schakel.answering import wanted_as_answer
 from schakel.errors import Finding, Malformed, Refusal, UnsupportedFormat
-from schakel.message import Answer
+from schakel.message import ANSWER, Answer
 from schakel.region import Partner
 
 
@@ -52,17 +54,21 @@ async def case(reference: str, request: Request, hub: TheHub, partner: Recipient
 
 
 async def answer(request: Request, hub: TheHub, partner: Recipient) -> Response:
-    formats = hub.answering.formats_of(partner)
-    known = tuple(dict.fromkeys((*JSON, *(media_type for one in formats for media_type in one.media_types))))
+    wanted = wanted_as_answer(hub.answering.formats_of(partner))
+    known = wanted.media_types()
+    body = await request.body()
     try:
         essence = content_type(request, known)
     except UnsupportedFormat as refusal:
-        return refused(request, refusal, headers={"accept-post": ", ".join(known)})
-    body = await request.body()
+        explained = wanted.explain(refusal, body, looks_like)
+        return refused(request, explained, headers={"accept-post": ", ".join(known)})
     if essence not in JSON:
         return await _in_own_words(request, hub, partner, body, essence)
     check_accept(request, JSON)
-    said = _answer(body)
+    try:
+        said = _answer(body)
+    except Malformed as refusal:
+        raise wanted.explain(refusal, body, looks_like, tried=ANSWER) from None
     outcome = await hub.involvement.answer(partner, said, now=hub.clock.now())
     return JSONResponse({"outcome": outcome.outcome, "requestState": outcome.request_state})
 

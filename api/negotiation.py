@@ -12,6 +12,7 @@ from schakel.errors import Finding, NotAcceptable, UnsupportedFormat
 from schakel.ports import Format
 
 JSON: Final = ("application/json",)
+FHIR_VERSIONS: Final = ("4.0", "4.3")  # of the media type's parameter (FHIR, http.html#version-parameter): R4 and R4B
 
 _CONTENT_TYPE: Final = Finding(
     "header Content-Type",
@@ -20,6 +21,9 @@ _CONTENT_TYPE: Final = Finding(
     "This kind of document is not read here; see the header Accept-Post.",
 )
 _CHARSET: Final = Finding("header Content-Type", "charset", "Alleen UTF-8 wordt gelezen.", "Only UTF-8 is read.")
+_FHIR_VERSION: Final = Finding(
+    "header Content-Type", "fhir-version", "Verwacht: FHIR R4 (fhirVersion=4.0).", "Expected FHIR R4 (fhirVersion=4.0)."
+)
 _ACCEPT: Final = Finding(
     "header Accept",
     "media-type",
@@ -42,6 +46,8 @@ def media_type_of(given: Sequence[str], known: Iterable[str]) -> str:
         name, _, value = parameter.partition("=")
         if name.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8", "us-ascii"):
             raise UnsupportedFormat(_CHARSET)
+        if name.strip() == "fhirversion" and value.strip().strip('"') not in FHIR_VERSIONS:
+            raise UnsupportedFormat(_FHIR_VERSION)
     return essence
 
 

@@ -15,7 +15,9 @@ from api.models import Receipt, Status
 from api.negotiation import JSON, check_accept, content_type, media_type_of, offered_by
 from api.problems import Problem, problem_of
 from connectors.formats.cloudevent_in import STRUCTURED, is_event, unwrap
-from schakel.errors import Refusal, UnsupportedFormat
+from connectors.formats.foreign import CLOUDEVENT, looks_like
+from schakel.errors import Malformed, Refusal, UnsupportedFormat
+from schakel.likeness import Wanted
 from schakel.ports import AnswerFormat, Format, Reply
 from schakel.region import Partner
 
@@ -45,11 +47,14 @@ def referrals() -> APIRouter:
 
 async def hand_in(request: Request, hub: TheHub, partner: Sender) -> Response:
     formats = _formats(hub, partner)
-    known = tuple(dict.fromkeys(media_type for one in formats for media_type in one.media_types))
+    wanted = Wanted(tuple(formats))
+    came = await request.body()
     try:
-        media_type, body = await _document(request, partner, formats, known)
-    except UnsupportedFormat as refusal:
-        return refused(request, refusal, headers={"accept-post": ", ".join((*known, STRUCTURED))})
+        media_type, body = _document(request, partner, formats, came)
+    except (Malformed, UnsupportedFormat) as refusal:
+        accept_post = {"accept-post": ", ".join((*wanted.media_types(), STRUCTURED))}
+        headers = accept_post if isinstance(refusal, UnsupportedFormat) else None
+        return refused(request, wanted.explain(refusal, came, looks_like, tried=CLOUDEVENT), headers=headers)
     now = hub.clock.now()
     try:
         envelope, receipt = await hub.intake.receive(partner, body, media_type, now)
@@ -60,20 +65,22 @@ async def hand_in(request: Request, hub: TheHub, partner: Sender) -> Response:
     return said_in(reply)
 
 
-async def _document(
-    request: Request, partner: Partner, formats: list[Format], known: tuple[str, ...]
-) -> tuple[str, bytes]:
+def _document(request: Request, partner: Partner, formats: list[Format], came: bytes) -> tuple[str, bytes]:
     """Media type and bytes of the document, taken out of its CloudEvent where it comes in one."""
+    wanted = Wanted(tuple(formats))
     headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers.raw]
-    if is_event(headers):
-        oins = (*partner.oins, *(partner.sends.forwards_for if partner.sends else ()))
-        carried = unwrap(headers, await request.body(), oins=oins)
-        media_type = media_type_of([carried.media_type], known)
+    if not is_event(headers):
+        media_type = content_type(request, wanted.media_types())
         check_accept(request, offered_by(formats, media_type))
-        return media_type, carried.body
-    media_type = content_type(request, known)
+        return media_type, came
+    oins = (*partner.oins, *(partner.sends.forwards_for if partner.sends else ()))
+    carried = unwrap(headers, came, oins=oins)
+    try:
+        media_type = media_type_of([carried.media_type], wanted.media_types())
+    except UnsupportedFormat as refusal:
+        raise wanted.explain(refusal, carried.body, looks_like) from None
     check_accept(request, offered_by(formats, media_type))
-    return media_type, await request.body()
+    return media_type, carried.body
 
 
 def _formats(hub: Hub, partner: Partner) -> list[Format]:

@@ -88,17 +88,19 @@ class Answering:
 
     def _envelope(self, partner: Partner, body: bytes, media_type: str) -> Envelope:
         """As the partner's format reads it. Raises Malformed and UnsupportedFormat, saying what was expected."""
+        own = self.formats_of(partner)
+        chosen = self._format(own, body, media_type)
         try:
-            return self._format(partner, body, media_type).read_answer(body)
+            return chosen.read_answer(body)
         except (Malformed, UnsupportedFormat) as refusal:
-            raise wanted_as_answer(self.formats_of(partner)).explain(refusal, body, self._looks_like) from None
+            raise wanted_as_answer(own).explain(refusal, body, self._looks_like, tried=chosen.name) from None
 
-    def _format(self, partner: Partner, body: bytes, media_type: str) -> AnswerFormat:
+    def _format(self, own: tuple[AnswerFormat, ...], body: bytes, media_type: str) -> AnswerFormat:
         essence = media_type.partition(";")[0].strip().lower()
-        for each in self.formats_of(partner):
+        for each in own:
             if essence in each.media_types and each.recognises(body):
                 return each
-        raise UnsupportedFormat()
+        raise wanted_as_answer(own).explain(UnsupportedFormat(), body, self._looks_like)
 
     def _read(self, envelope: Envelope, now: datetime) -> Answer:
         """Raises Unmappable."""

@@ -128,19 +128,20 @@ class Intake:
     def _envelope(self, partner: Partner, body: bytes, media_type: str) -> Envelope:
         """As the partner's format reads it. Raises Malformed and UnsupportedFormat, saying what was expected."""
         names = partner.sends.formats if partner.sends else ()
-        wanted = Wanted(tuple(self._formats[name] for name in names if name in self._formats))
+        own = tuple(self._formats[name] for name in names if name in self._formats)
+        chosen = self._format(own, body, media_type)
         try:
-            return self._format(names, body, media_type).read(body)
+            return chosen.read(body)
         except (Malformed, UnsupportedFormat) as refusal:
-            raise wanted.explain(refusal, body, self._looks_like) from None
+            raise Wanted(own).explain(refusal, body, self._looks_like, tried=chosen.name) from None
 
-    def _format(self, names: Sequence[str], body: bytes, media_type: str) -> Format:
+    def _format(self, own: tuple[Format, ...], body: bytes, media_type: str) -> Format:
         """Among the formats of this media type the first that recognises the bytes."""
         essence = media_type.partition(";")[0].strip().lower()
-        for each in (self._formats[name] for name in names if name in self._formats):
+        for each in own:
             if essence in each.media_types and each.recognises(body):
                 return each
-        raise UnsupportedFormat()
+        raise Wanted(own).explain(UnsupportedFormat(), body, self._looks_like)
 
     def _read(self, source: str, envelope: Envelope, now: datetime) -> Reading:
         """Maps; what cannot be mapped keeps its trouble, to be parked with it. `now` is the time of receipt."""

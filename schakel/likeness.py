@@ -5,20 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from schakel.errors import Finding, Malformed, Refusal, UnsupportedFormat
 
-RULE = "format:not-expected"
+RULE: Final = "format:not-expected"
+FOREIGN: Final = "foreign"
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """What a document looks like, as people call it. `foreign`: of a kind that this hub reads nowhere."""
+    """What a document looks like, as people call it. `kind`: the format that reads such documents, FOREIGN when none
+    of this hub does, and empty when nothing can be said (broken JSON, plain text)."""
 
     nl: str
     en: str
-    foreign: bool
+    kind: str
 
 
 LooksLike = Callable[[bytes], Likeness]
@@ -58,14 +60,15 @@ class Wanted:
             f"Expected of this partner{en}: {expected}. This looks like: {seen.en}.",
         )
 
-    def explain(self, refusal: Refusal, body: bytes, looks_like: LooksLike) -> Refusal:
+    def explain(self, refusal: Refusal, body: bytes, looks_like: LooksLike, *, tried: str = "") -> Refusal:
         """The same refusal with a finding more, where a look at the bytes tells more than what is wrong with them: when
-        no format reads it, and when it is broken and of a foreign kind anyhow."""
+        no format reads it, or when it is broken for the format `tried` and is of another kind anyhow."""
         if any(each.rule == RULE for each in refusal.findings):
             return refusal
         seen = looks_like(body)
         unread = isinstance(refusal, UnsupportedFormat)
-        if not unread and not (isinstance(refusal, Malformed) and refusal.status == Malformed.status and seen.foreign):
+        broken = isinstance(refusal, Malformed) and refusal.status == Malformed.status
+        if not unread and not (broken and seen.kind not in ("", tried)):
             return refusal
         return type(refusal)(
             *refusal.findings, self.finding(seen), status=refusal.status, retry_after=refusal.retry_after

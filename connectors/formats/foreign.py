@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from schakel.likeness import Likeness
+from schakel.likeness import FOREIGN, Likeness
 
 HEAD: Final = 4096  # bytes that are looked at
+CLOUDEVENT: Final = "cloudevent"  # an envelope, and no format
 _MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _BLANKS: Final = b" \t\r\n"
 
@@ -23,19 +24,19 @@ Signature = Callable[[bytes], bool]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`foreign`: no format of this hub reads such a document, whatever is right or wrong in it."""
+    """`kind` as in Likeness."""
 
     seen: Signature
     nl: str
     en: str
-    foreign: bool = True
+    kind: str = FOREIGN
 
 
 def looks_like(body: bytes) -> Likeness:
     """What these bytes look like; always something, if only unknown bytes."""
     head = _plain(body[:HEAD])
     row = next(row for row in TABLE if row.seen(head))
-    return Likeness(nl=row.nl, en=row.en, foreign=row.foreign)
+    return Likeness(nl=row.nl, en=row.en, kind=row.kind)
 
 
 def _plain(head: bytes) -> bytes:
@@ -130,22 +131,22 @@ TABLE: Final[tuple[Row, ...]] = (
     # -- JSON
     Row(_has(_named(b"specversion"), b"["), "een reeks CloudEvents (batch)", "a batch of CloudEvents"),
     Row(_starts(b"["), "een JSON-lijst", "a JSON array"),
-    Row(_json(_named(b"specversion")), "een CloudEvent", "a CloudEvent", foreign=False),
+    Row(_json(_named(b"specversion")), "een CloudEvent", "a CloudEvent", kind=CLOUDEVENT),
     Row(
         _json(rb"(?s:" + _FHIR_JSON + rb".*(?:" + _RELEASE_3 + rb"))"),
         "FHIR STU3 (JSON)",
         "FHIR STU3 (JSON)",
-        foreign=False,
+        kind="fhir-json",
     ),
     Row(
         _json(rb"(?s:" + _FHIR_JSON + rb".*(?:" + _RELEASE_5 + rb"))"),
         "FHIR R5 (JSON)",
         "FHIR R5 (JSON)",
-        foreign=False,
+        kind="fhir-json",
     ),
-    Row(_json(_FHIR_JSON), "FHIR (JSON)", "FHIR (JSON)", foreign=False),
-    Row(_json(_named(b"schema", b"referral@")), "referral@1", "referral@1", foreign=False),
-    Row(_json(_named(b"schema", b"case-message@")), "case-message@1", "case-message@1", foreign=False),
+    Row(_json(_FHIR_JSON), "FHIR (JSON)", "FHIR (JSON)", kind="fhir-json"),
+    Row(_json(_named(b"schema", b"referral@")), "referral@1", "referral@1", kind="case-json"),
+    Row(_json(_named(b"schema", b"case-message@")), "case-message@1", "case-message@1", kind="case-json"),
     Row(
         _json(_named(b"schema", b"case-view@")),
         "case-view@1, wat een ontvanger krijgt",
@@ -155,35 +156,35 @@ TABLE: Final[tuple[Row, ...]] = (
         _json(_named(b"zaakkenmerk") + rb"|" + _named(b"huisverbod")),
         "thv-aanmelding@1",
         "thv-aanmelding@1",
-        foreign=False,
+        kind="thv-json",
     ),
-    Row(_json(_named(b"answer", b"[a-z]")), "een antwoord (answer@1)", "an answer (answer@1)", foreign=False),
-    Row(_starts(b"{"), "JSON van een andere soort", "JSON of another kind", foreign=False),
+    Row(_json(_named(b"answer", b"[a-z]")), "een antwoord (answer@1)", "an answer (answer@1)", kind="answer@1"),
+    Row(_starts(b"{"), "JSON van een andere soort", "JSON of another kind", kind=""),
     # -- XML
     Row(_xml(rb"<!doctype\s+html|<html[\s>]"), "een webpagina (HTML)", "a web page (HTML)"),
     Row(_xml(rb"istandaarden\.nl/iwmo/"), "iWmo", "iWmo"),
     Row(_xml(rb"istandaarden\.nl/ijw/"), "iJw", "iJw"),
     Row(_xml(rb"istandaarden\.nl/"), "een iStandaarden-bericht (iWlz, iPgb)", "a message of iStandaarden (iWlz, iPgb)"),
-    Row(_xml(_JZ), "StUF-Jeugdzorg", "StUF-Jeugdzorg", foreign=False),
+    Row(_xml(_JZ), "StUF-Jeugdzorg", "StUF-Jeugdzorg", kind="stuf-jz"),
     Row(_xml(_BG), "StUF-BG", "StUF-BG"),
     Row(_xml(_ZKN), "StUF-ZKN", "StUF-ZKN"),
     # foreign or not: a Bv03, a Fo01 and a Fo03 look like this too
-    Row(_xml(_STUF), "StUF van een andere soort", "StUF of another kind", foreign=False),
+    Row(_xml(_STUF), "StUF van een andere soort", "StUF of another kind", kind=""),
     Row(
         _xml(rb"(?s:" + _FHIR_XML + rb".*(?:" + _RELEASE_3 + rb"))"),
         "FHIR STU3 (XML)",
         "FHIR STU3 (XML)",
-        foreign=False,
+        kind="fhir-xml",
     ),
-    Row(_xml(rb"(?s:" + _FHIR_XML + rb".*(?:" + _RELEASE_5 + rb"))"), "FHIR R5 (XML)", "FHIR R5 (XML)", foreign=False),
-    Row(_xml(_FHIR_XML), "FHIR (XML)", "FHIR (XML)", foreign=False),
-    Row(_xml(rb"urn:hl7-org:v3"), "HL7 versie 3 of CDA", "HL7 version 3 or CDA"),
-    Row(_xml(rb"soap/envelope|soap-envelope"), "SOAP met een andere inhoud", "SOAP with other content", foreign=False),
-    Row(_starts(b"<"), "XML van een andere soort", "XML of another kind", foreign=False),
-    # -- what is left
     Row(
-        lambda head: _text(head) and _COLUMNS.match(head) is not None, "een tabel (CSV)", "a table (CSV)", foreign=False
+        _xml(rb"(?s:" + _FHIR_XML + rb".*(?:" + _RELEASE_5 + rb"))"), "FHIR R5 (XML)", "FHIR R5 (XML)", kind="fhir-xml"
     ),
-    Row(_text, "platte tekst", "plain text", foreign=False),
-    Row(lambda _: True, "onbekende bytes", "unknown bytes", foreign=False),
+    Row(_xml(_FHIR_XML), "FHIR (XML)", "FHIR (XML)", kind="fhir-xml"),
+    Row(_xml(rb"urn:hl7-org:v3"), "HL7 versie 3 of CDA", "HL7 version 3 or CDA"),
+    Row(_xml(rb"soap/envelope|soap-envelope"), "SOAP met een andere inhoud", "SOAP with other content", kind=""),
+    Row(_starts(b"<"), "XML van een andere soort", "XML of another kind", kind=""),
+    # -- what is left
+    Row(lambda head: _text(head) and _COLUMNS.match(head) is not None, "een tabel (CSV)", "a table (CSV)", kind=""),
+    Row(_text, "platte tekst", "plain text", kind=""),
+    Row(lambda _: True, "onbekende bytes", "unknown bytes", kind=""),
 )
