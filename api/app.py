@@ -9,6 +9,8 @@ from starlette.middleware import Middleware
 
 from api.auth import Doorkeeper
 from api.cases import cases
+from api.fhir import words
+from api.fhir.tasks import fhir
 from api.guard import Guard
 from api.health import health
 from api.hub import Hub
@@ -36,6 +38,7 @@ def create_app(hub: Hub) -> FastAPI:
     app.state.hub = hub
     app.state.doorkeeper = Doorkeeper(hub)
     app.include_router(routes())
+    app.include_router(fhir())
     app.include_router(health())
     install_problems(app)
     app.add_exception_handler(Refusal, _refused)
@@ -64,6 +67,8 @@ def openapi_document(*, public_url: str = "https://schakel.example.nl", contact:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
+    if request.url.path.startswith(f"{words.PREFIX}/"):
+        return words.refused(request, error)
     if request.url.path == "/v1/referrals":  # a source may ask for refusals in the words of its own format
         return refused(request, error)
     return problem_of(error)

@@ -26,11 +26,11 @@ HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"API-Version, Content-Digest, Retry-After, Accept-Post"),
+    (b"access-control-expose-headers", b"API-Version, Content-Digest, ETag, Last-Modified, Retry-After, Accept-Post"),
 )
 PREFLIGHT: Final = {
-    "access-control-allow-methods": "GET, POST",
-    "access-control-allow-headers": "Accept, Authorization, Content-Type",
+    "access-control-allow-methods": "GET, POST, PUT, PATCH",
+    "access-control-allow-headers": "Accept, Authorization, Content-Type, If-Match, If-None-Match",
     "access-control-max-age": "86400",
 }
 

@@ -42,6 +42,13 @@ _BY_RULE: Final = {
     "bdl-12": "invariant",
     "fhir-request": "required",
     "fhir-message-reference": "required",
+    "fhir-task-status": "business-rule",
+    "fhir-id": "invalid",
+    "answer:stale-version": "conflict",
+    "answer:request-over": "business-rule",
+    "answer:reachable-person": "business-rule",
+    "answer:reason-required": "business-rule",
+    "answer:other-needs-text": "business-rule",
 }
 _FHIRPATH: Final = re.compile(r"^[A-Z][A-Za-z]*(\.[_A-Za-z]+(\[[0-9]+\])?)*$")
 
