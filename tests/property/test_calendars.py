@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schakel.calendars import (
@@ -65,23 +65,27 @@ MOMENTS = st.one_of(ANY, HARD)
 LENGTHS = st.timedeltas(NOTHING, timedelta(hours=60))
 
 
+@settings(deadline=None)
 @given(MOMENTS, MOMENTS, LENGTHS, ROSTERS)
 def test_who_starts_later_is_not_due_earlier(one: datetime, other: datetime, length: timedelta, roster: Roster):
     first, second = sorted([one, other])
     assert add(first, length, roster) <= add(second, length, roster)
 
 
+@settings(deadline=None)
 @given(MOMENTS, LENGTHS, LENGTHS, ROSTERS)
 def test_longer_is_not_earlier_and_lengths_add_up(start: datetime, one: timedelta, other: timedelta, roster: Roster):
     assert add(start, one, roster) <= add(start, one + other, roster)
     assert add(add(start, one, roster), other, roster) == add(start, one + other, roster)
 
 
+@settings(deadline=None)
 @given(MOMENTS, LENGTHS, ROSTERS)
 def test_what_was_added_can_be_counted_back(start: datetime, length: timedelta, roster: Roster):
     assert working_between(start, add(start, length, roster), roster) == length
 
 
+@settings(deadline=None)
 @given(MOMENTS, LENGTHS, ROSTERS)
 def test_nothing_is_due_while_everybody_is_away(start: datetime, length: timedelta, roster: Roster):
     due = add(start, length, roster)
@@ -89,6 +93,7 @@ def test_nothing_is_due_while_everybody_is_away(start: datetime, length: timedel
     assert is_open(due, roster) or is_open(due - timedelta(microseconds=1), roster)  # open, or just closing
 
 
+@settings(deadline=None)
 @given(MOMENTS, MOMENTS, MOMENTS, ROSTERS)
 def test_time_between_is_the_sum_of_its_parts(one: datetime, other: datetime, third: datetime, roster: Roster):
     a, b, c = sorted([one, other, third])
@@ -97,6 +102,7 @@ def test_time_between_is_the_sum_of_its_parts(one: datetime, other: datetime, th
     assert NOTHING <= parts <= c - a
 
 
+@settings(deadline=None)
 @given(MOMENTS, ROSTERS)
 def test_it_opens_at_the_first_moment_at_which_somebody_works(moment: datetime, roster: Roster):
     opens = next_open(moment, roster)
@@ -106,6 +112,7 @@ def test_it_opens_at_the_first_moment_at_which_somebody_works(moment: datetime, 
     assert working_between(opens, opens + MINUTE, roster) > NOTHING
 
 
+@settings(deadline=None)
 @given(MOMENTS, MOMENTS, st.integers(1, 20), st.integers(1, 20), ROSTERS)
 def test_working_days_are_monotone_and_add_up(one: datetime, other: datetime, m: int, n: int, roster: Roster):
     first, second = sorted([one, other])
@@ -114,6 +121,7 @@ def test_working_days_are_monotone_and_add_up(one: datetime, other: datetime, m:
     assert add_working_days(add_working_days(first, m, roster), n, roster) == add_working_days(first, m + n, roster)
 
 
+@settings(deadline=None)
 @given(MOMENTS, st.integers(1, 20), with_hours())
 def test_so_many_working_days_lie_between(start: datetime, count: int, roster: Roster):
     due = add_working_days(start, count, roster)
@@ -126,6 +134,7 @@ def test_so_many_working_days_lie_between(start: datetime, count: int, roster: R
     assert is_working_day(just_before, roster)
 
 
+@settings(deadline=None)
 @given(HARD, st.integers(0, 1500), with_hours())
 def test_it_agrees_with_counting_minutes_on_the_wall(start: datetime, minutes: int, roster: Roster):
     start = start.replace(second=0, microsecond=0)
@@ -140,6 +149,7 @@ def _works(moment: datetime, roster: Roster) -> bool:
     return (roster.on_holidays or not off) and any(a <= minute < b for a, b in roster.week[local.weekday()])
 
 
+@settings(deadline=None)
 @given(MOMENTS, st.integers(0, 40), st.integers(0, 40))
 def test_months_are_monotone_and_keep_the_day_where_there_is_one(start: datetime, months: int, more: int):
     one, other = add_months(start, months), add_months(start, months + more)
@@ -149,6 +159,7 @@ def test_months_are_monotone_and_keep_the_day_where_there_is_one(start: datetime
     assert then.day == local.day or (then.day < local.day and (then + timedelta(days=1)).day == 1)
 
 
+@settings(deadline=None)
 @given(st.integers(2020, 2060))
 def test_the_terms_act_counts_eleven_days_but_for_a_coincidence(year: int):
     days = public_holidays(year)
