@@ -119,7 +119,8 @@ class Ringing:
             self._losses.add("refused", len(numbers))
         else:
             self.rung += len(numbers)
-        self.pump()
+        if 2 * len(self._unconfirmed) <= self._most_unconfirmed:  # in batches, not one for one
+            self.pump()
 
     def _look(self, channel: Any) -> None:
         """A queue without a leader confirms nothing: its bells must not hold up those of others."""
