@@ -10,17 +10,16 @@ from typing import Final, Protocol
 from schakel.errors import Finding, Malformed, Refusal, UnsupportedFormat
 
 RULE: Final = "format:not-expected"
-FOREIGN: Final = "foreign"
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """What a document looks like, as people call it. `kind`: the format that reads such documents, FOREIGN when none
-    of this hub does, and empty when nothing can be said (broken JSON, plain text)."""
+    """What a document looks like, as people call it. `read_by`: the formats that may read such a document; none reads
+    what is foreign."""
 
     nl: str
     en: str
-    kind: str
+    read_by: tuple[str, ...] = ()
 
 
 LooksLike = Callable[[bytes], Likeness]
@@ -60,7 +59,7 @@ class Wanted:
             f"Expected of this partner{en}: {expected}. This looks like: {seen.en}.",
         )
 
-    def explain(self, refusal: Refusal, body: bytes, looks_like: LooksLike, *, tried: str = "") -> Refusal:
+    def explain(self, refusal: Refusal, body: bytes, looks_like: LooksLike, *, tried: str | None = None) -> Refusal:
         """The same refusal with a finding more, where a look at the bytes tells more than what is wrong with them: when
         no format reads it, or when it is broken for the format `tried` and is of another kind anyhow."""
         if any(each.rule == RULE for each in refusal.findings):
@@ -68,7 +67,7 @@ class Wanted:
         seen = looks_like(body)
         unread = isinstance(refusal, UnsupportedFormat)
         broken = isinstance(refusal, Malformed) and refusal.status == Malformed.status
-        if not unread and not (broken and seen.kind not in ("", tried)):
+        if not unread and not (broken and tried is not None and tried not in seen.read_by):
             return refusal
         return type(refusal)(
             *refusal.findings, self.finding(seen), status=refusal.status, retry_after=refusal.retry_after

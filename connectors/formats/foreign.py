@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from schakel.likeness import FOREIGN, Likeness
+from schakel.likeness import Likeness
 
 HEAD: Final = 4096  # bytes that are looked at
 CLOUDEVENT: Final = "cloudevent"  # an envelope, and no format
+_ANY_JSON: Final = ("fhir-json", "thv-json", "case-json", "answer@1", CLOUDEVENT)
+_ANY_XML: Final = ("fhir-xml", "stuf-jz")
 _MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _BLANKS: Final = b" \t\r\n"
 
@@ -24,19 +26,19 @@ Signature = Callable[[bytes], bool]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`kind` as in Likeness."""
+    """`read_by` as in Likeness."""
 
     seen: Signature
     nl: str
     en: str
-    kind: str = FOREIGN
+    read_by: tuple[str, ...] = ()
 
 
 def looks_like(body: bytes) -> Likeness:
     """What these bytes look like; always something, if only unknown bytes."""
     head = _plain(body[:HEAD])
     row = next(row for row in TABLE if row.seen(head))
-    return Likeness(nl=row.nl, en=row.en, kind=row.kind)
+    return Likeness(nl=row.nl, en=row.en, read_by=row.read_by)
 
 
 def _plain(head: bytes) -> bytes:
@@ -92,8 +94,12 @@ _STUF: Final = rb"http://www\.(?:egem\.nl/StUF|stufstandaarden\.nl)/"
 _BG: Final = rb"http://www\.(?:egem\.nl/StUF/sector|stufstandaarden\.nl/(?:koppelvlak|sector))/bg"
 _ZKN: Final = rb"http://www\.(?:egem\.nl/StUF/sector|stufstandaarden\.nl/(?:koppelvlak|sector))/(?:zkn|zds)"
 _JZ: Final = rb"http://www\.stufstandaarden\.nl/koppelvlak/jz"
-_RELEASE_3: Final = rb"\b(?:ReferralRequest|ProcedureRequest)\b|hl7\.org/fhir/(?:STU3|3\.0)|//fhir\.nl/fhir/"
-_RELEASE_5: Final = rb"hl7\.org/fhir/(?:R5|5\.0)|\bfhirVersion\W{1,10}5\.0"
+_RELEASE_3: Final = (
+    rb"\b(?:ReferralRequest|ProcedureRequest)\b|hl7\.org/fhir/(?:STU3|3\.0)|//fhir\.nl/fhir/StructureDefinition"
+)
+_RELEASE_5: Final = (  # a CodeableReference is of R5
+    rb"""hl7\.org/fhir/(?:R5|5\.0)|"concept"\s*:\s*\{|<code>\s*<concept>|\brequestedPerformer\b"""
+)
 _FHIR_JSON: Final = _named(b"resourceType", b"[A-Z]")
 _FHIR_XML: Final = rb"""xmlns(?::[A-Za-z][\w.-]*)?\s*=\s*["']http://hl7\.org/fhir["']"""
 
@@ -131,22 +137,22 @@ TABLE: Final[tuple[Row, ...]] = (
     # -- JSON
     Row(_has(_named(b"specversion"), b"["), "een reeks CloudEvents (batch)", "a batch of CloudEvents"),
     Row(_starts(b"["), "een JSON-lijst", "a JSON array"),
-    Row(_json(_named(b"specversion")), "een CloudEvent", "a CloudEvent", kind=CLOUDEVENT),
+    Row(_json(_named(b"specversion")), "een CloudEvent", "a CloudEvent", read_by=(CLOUDEVENT,)),
     Row(
         _json(rb"(?s:" + _FHIR_JSON + rb".*(?:" + _RELEASE_3 + rb"))"),
         "FHIR STU3 (JSON)",
         "FHIR STU3 (JSON)",
-        kind="fhir-json",
+        read_by=("fhir-json",),
     ),
     Row(
         _json(rb"(?s:" + _FHIR_JSON + rb".*(?:" + _RELEASE_5 + rb"))"),
         "FHIR R5 (JSON)",
         "FHIR R5 (JSON)",
-        kind="fhir-json",
+        read_by=("fhir-json",),
     ),
-    Row(_json(_FHIR_JSON), "FHIR (JSON)", "FHIR (JSON)", kind="fhir-json"),
-    Row(_json(_named(b"schema", b"referral@")), "referral@1", "referral@1", kind="case-json"),
-    Row(_json(_named(b"schema", b"case-message@")), "case-message@1", "case-message@1", kind="case-json"),
+    Row(_json(_FHIR_JSON), "FHIR (JSON)", "FHIR (JSON)", read_by=("fhir-json",)),
+    Row(_json(_named(b"schema", b"referral@")), "referral@1", "referral@1", read_by=("case-json",)),
+    Row(_json(_named(b"schema", b"case-message@")), "case-message@1", "case-message@1", read_by=("case-json",)),
     Row(
         _json(_named(b"schema", b"case-view@")),
         "case-view@1, wat een ontvanger krijgt",
@@ -156,35 +162,48 @@ TABLE: Final[tuple[Row, ...]] = (
         _json(_named(b"zaakkenmerk") + rb"|" + _named(b"huisverbod")),
         "thv-aanmelding@1",
         "thv-aanmelding@1",
-        kind="thv-json",
+        read_by=("thv-json",),
     ),
-    Row(_json(_named(b"answer", b"[a-z]")), "een antwoord (answer@1)", "an answer (answer@1)", kind="answer@1"),
-    Row(_starts(b"{"), "JSON van een andere soort", "JSON of another kind", kind=""),
+    Row(_json(_named(b"answer", b"[a-z]")), "een antwoord (answer@1)", "an answer (answer@1)", read_by=("answer@1",)),
+    Row(_starts(b"{"), "JSON van een andere soort", "JSON of another kind", read_by=_ANY_JSON),
     # -- XML
     Row(_xml(rb"<!doctype\s+html|<html[\s>]"), "een webpagina (HTML)", "a web page (HTML)"),
     Row(_xml(rb"istandaarden\.nl/iwmo/"), "iWmo", "iWmo"),
     Row(_xml(rb"istandaarden\.nl/ijw/"), "iJw", "iJw"),
     Row(_xml(rb"istandaarden\.nl/"), "een iStandaarden-bericht (iWlz, iPgb)", "a message of iStandaarden (iWlz, iPgb)"),
-    Row(_xml(_JZ), "StUF-Jeugdzorg", "StUF-Jeugdzorg", kind="stuf-jz"),
+    Row(_xml(_JZ), "StUF-Jeugdzorg", "StUF-Jeugdzorg", read_by=("stuf-jz",)),
     Row(_xml(_BG), "StUF-BG", "StUF-BG"),
     Row(_xml(_ZKN), "StUF-ZKN", "StUF-ZKN"),
     # foreign or not: a Bv03, a Fo01 and a Fo03 look like this too
-    Row(_xml(_STUF), "StUF van een andere soort", "StUF of another kind", kind=""),
+    Row(_xml(_STUF), "StUF van een andere soort", "StUF of another kind", read_by=("stuf-jz",)),
     Row(
         _xml(rb"(?s:" + _FHIR_XML + rb".*(?:" + _RELEASE_3 + rb"))"),
         "FHIR STU3 (XML)",
         "FHIR STU3 (XML)",
-        kind="fhir-xml",
+        read_by=("fhir-xml",),
     ),
     Row(
-        _xml(rb"(?s:" + _FHIR_XML + rb".*(?:" + _RELEASE_5 + rb"))"), "FHIR R5 (XML)", "FHIR R5 (XML)", kind="fhir-xml"
+        _xml(rb"(?s:" + _FHIR_XML + rb".*(?:" + _RELEASE_5 + rb"))"),
+        "FHIR R5 (XML)",
+        "FHIR R5 (XML)",
+        read_by=("fhir-xml",),
     ),
-    Row(_xml(_FHIR_XML), "FHIR (XML)", "FHIR (XML)", kind="fhir-xml"),
+    Row(_xml(_FHIR_XML), "FHIR (XML)", "FHIR (XML)", read_by=("fhir-xml",)),
     Row(_xml(rb"urn:hl7-org:v3"), "HL7 versie 3 of CDA", "HL7 version 3 or CDA"),
-    Row(_xml(rb"soap/envelope|soap-envelope"), "SOAP met een andere inhoud", "SOAP with other content", kind=""),
-    Row(_starts(b"<"), "XML van een andere soort", "XML of another kind", kind=""),
+    Row(
+        _xml(rb"soap/envelope|soap-envelope"),
+        "SOAP met een andere inhoud",
+        "SOAP with other content",
+        read_by=("stuf-jz",),
+    ),
+    Row(_starts(b"<"), "XML van een andere soort", "XML of another kind", read_by=_ANY_XML),
     # -- what is left
-    Row(lambda head: _text(head) and _COLUMNS.match(head) is not None, "een tabel (CSV)", "a table (CSV)", kind=""),
-    Row(_text, "platte tekst", "plain text", kind=""),
-    Row(lambda _: True, "onbekende bytes", "unknown bytes", kind=""),
+    Row(
+        lambda head: _text(head) and _COLUMNS.match(head) is not None,
+        "een tabel (CSV)",
+        "a table (CSV)",
+        read_by=("thv-csv",),
+    ),
+    Row(_text, "platte tekst", "plain text"),
+    Row(lambda _: True, "onbekende bytes", "unknown bytes"),
 )
