@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
-import sys
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
@@ -144,7 +143,3 @@ def named(name: str, option: str) -> str:
     if not name.strip():
         raise typer.BadParameter("may not be empty", param_hint=option)
     return name.strip()
-
-
-def is_terminal() -> bool:
-    return sys.stdout.isatty()

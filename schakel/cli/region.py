@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from schakel.cli.console import AsJson, Exit, show_finding, show_json, stop, told
 from schakel.cli.opened import read_settings
 from schakel.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from schakel.region_check import SensitiveFields
 
 group = typer.Typer(help="A region's files.", no_args_is_help=True)
 
@@ -26,22 +29,44 @@ def check(
     overlay: Annotated[Path | None, typer.Option(help="A folder laid over it; none: the setting.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Proves that every route ends, each role has disclosure and a deadline, each cause a text. 1: something found."""
+    """Proves that every route ends, each role has disclosure and a deadline, each cause a text; and lists per role the
+    fields that can hurt, to be read by people. 1: something found."""
     from schakel.bootstrap import region_folder
-    from schakel.region_check import check_region
+    from schakel.region_check import check_region, sensitive_fields
     from schakel.region_files import load_region
 
     settings = read_settings()
     folder = region_folder(name or settings.region)
+    sensitive: list[SensitiveFields] = []
     try:
-        findings = check_region(load_region(folder, overlay or settings.region_overlay))
+        region = load_region(folder, overlay or settings.region_overlay)
+        findings = check_region(region)
+        sensitive = sensitive_fields(region)
     except ConfigurationError as error:
         findings = list(error.findings)
     if as_json:
-        show_json({"region": folder.name, "findings": [show_finding(finding) for finding in findings]})
+        show_json(
+            {
+                "region": folder.name,
+                "findings": [show_finding(finding) for finding in findings],
+                "sensitive": [_sensitive_json(each) for each in sensitive],
+            }
+        )
     else:
         typer.echo(f"{folder.name}: {'well' if not findings else f'{len(findings)} found'}")
         for finding in findings:
             typer.echo(f"  {told(finding)}")
+        for each in sensitive:
+            typer.echo(f"{each.role} in {each.programme} sees {each.kind.value}: {', '.join(each.paths)}")
     if findings:
         raise stop(Exit.WRONG)
+
+
+def _sensitive_json(each: SensitiveFields) -> dict[str, Any]:
+    return {
+        "role": each.role,
+        "programme": each.programme,
+        "kind": each.kind.value,
+        "secretAddresses": each.secret_addresses,
+        "paths": list(each.paths),
+    }

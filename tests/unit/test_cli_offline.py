@@ -127,7 +127,10 @@ def test_the_packaged_region_is_well_and_a_broken_overlay_is_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["region", "check"]) == 0
-    capsys.readouterr()
+    assert "lead in icm sees whereabouts: " in capsys.readouterr().out  # for people to read before it goes live
+    assert main(["region", "check", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)["sensitive"]
+    assert {one["role"] for one in listed if one["secretAddresses"]} == {"lead"}
     (tmp_path / "partners.yaml").write_text("partners:\n  - id: vvt\n    kind: nonsense\n", encoding="utf-8")
     assert main(["region", "check", "haaglanden", "--overlay", str(tmp_path), "--json"]) == Exit.WRONG
     findings = json.loads(capsys.readouterr().out)["findings"]
