@@ -256,19 +256,31 @@ class _Heart:
 
 def _heart(settings: Settings, vault: FileVault, time: Clock, log: Log) -> _Heart:
     from connectors.formats import formats as register
+    from mappings.case_view import CASE_VIEW
     from mappings.codebook import CodebookShelf
     from mappings.engine import load_mappings
     from schakel.disclosure import Disclosure
+    from schakel.feedback import FEEDBACK
     from schakel.identifiers import ENTROPY_BYTES, uuid7
     from schakel.region_check import check_region
     from schakel.region_files import load_region
     from schakel.rendering import Renderer
+    from schakel.ways import Ways, check_ways
 
     region = load_region(region_folder(settings.region), settings.region_overlay)
     if faults := check_region(region):
         raise ConfigurationError(*faults)
     formats = register(stuf_schemas=settings.stuf_schemas, validate_fhir=settings.validate_fhir)
     mappings = load_mappings(codebooks=CodebookShelf.load())
+    check_ways(
+        region,
+        Ways(
+            formats=formats,
+            answers=[name for name, each in formats.items() if isinstance(each, AnswerFormat)],
+            views=[name for name, each in mappings.items() if each.reads_kind == CASE_VIEW],
+            feedback=[name for name, each in mappings.items() if each.reads_kind == FEEDBACK],
+        ),
+    )
 
     def new_id() -> str:
         return str(uuid7(time.now(), os.urandom(ENTROPY_BYTES)))

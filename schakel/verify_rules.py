@@ -290,11 +290,13 @@ COUNTS: Final = {
     "merged": "SELECT count(*) FROM message WHERE state = 'merged'",
     "parkedOpen": "SELECT count(*) FROM parked WHERE state = 'open'",
     "decided": f"SELECT count(*) FROM ({DECIDED}) r",  # noqa: S608
-    "delivered": "SELECT count(*) FROM delivery WHERE state = 'delivered'",
-    "waiting": "SELECT count(*) FROM delivery WHERE state IN ('waiting', 'sending', 'notified')",
-    "held": "SELECT count(*) FROM delivery WHERE state = 'parked'",
-    "dropped": "SELECT count(*) FROM delivery WHERE state = 'dropped'",
-    "superseded": "SELECT count(*) FROM delivery WHERE state = 'superseded'",
+    "delivered": "SELECT count(*) FROM delivery WHERE occasion = 'message' AND state = 'delivered'",
+    "waiting": """SELECT count(*) FROM delivery
+        WHERE occasion = 'message' AND state IN ('waiting', 'sending', 'notified')""",
+    "held": "SELECT count(*) FROM delivery WHERE occasion = 'message' AND state = 'parked'",
+    "dropped": "SELECT count(*) FROM delivery WHERE occasion = 'message' AND state = 'dropped'",
+    "superseded": "SELECT count(*) FROM delivery WHERE occasion = 'message' AND state = 'superseded'",
+    "feedback": "SELECT count(*) FROM delivery WHERE occasion <> 'message'",
     "requests": "SELECT count(*) FROM request",
     "requestsOpen": "SELECT count(*) FROM request WHERE state IN ('asked', 'received')",
     "requestsOverdue": "SELECT count(*) FROM request WHERE state IN ('asked', 'received') AND due_at < :now",

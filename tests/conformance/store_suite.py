@@ -13,13 +13,16 @@ from schakel.ports import Store
 from tests.conformance.store_admin import AdminPromises
 from tests.conformance.store_cases import Side
 from tests.conformance.store_delivery import DeliveryPromises
+from tests.conformance.store_feedback import FeedbackPromises
 from tests.conformance.store_intake import IntakePromises
 from tests.conformance.store_ledger import LedgerPromises
 from tests.conformance.store_parked import ParkedPromises
 from tests.conformance.store_states import StatePromises
 
 
-class StoreSuite(IntakePromises, DeliveryPromises, LedgerPromises, ParkedPromises, AdminPromises, StatePromises):
+class StoreSuite(
+    IntakePromises, DeliveryPromises, LedgerPromises, FeedbackPromises, ParkedPromises, AdminPromises, StatePromises
+):
     """Subclass it once per store adapter."""
 
     @pytest.fixture

@@ -131,6 +131,10 @@ HOLES: dict[str, tuple[tuple[str, ...], set[str]]] = {
         ("UPDATE delivery SET number = number + 7 WHERE id = (SELECT max(id) FROM delivery WHERE recipient = 'vvt')",),
         {"number:gap"},
     ),
+    "feedback to somebody else": (
+        ("UPDATE delivery SET occasion = 'lead-confirmed:x' WHERE id = (SELECT min(id) FROM delivery)",),
+        {"feedback:stray", "delivery:lost"},
+    ),
     "counter ahead": (("UPDATE recipient SET last_number = 99 WHERE partner = 'vvt'",), {"number:gap"}),
     "impossible state": (
         ("UPDATE state_event SET to_state = 'vanished' WHERE event = 'deliver'",),

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Checks at start that each partner's ways exist: formats it sends and answers in, representations it reads.
+
+What a region names and the hub does not have would park every delivery, or refuse every message, of that partner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from schakel.errors import ConfigurationError, Finding
+from schakel.feedback import PLAIN
+from schakel.region import Partner, Region
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """The names of what this hub has. `views`: representations of a case; `feedback`: of how a message stands."""
+
+    formats: Collection[str]
+    answers: Collection[str]
+    views: Collection[str]
+    feedback: Collection[str]
+
+
+def check_ways(region: Region, ways: Ways) -> None:
+    """Raises ConfigurationError with every name that is not there."""
+    faults = [fault for partner in region.partners for fault in _faults(partner, ways)]
+    if faults:
+        raise ConfigurationError(*faults)
+
+
+def _faults(partner: Partner, ways: Ways) -> Iterator[Finding]:
+    place = f"partners.yaml partners[{partner.id}]"
+    for name in partner.sends.formats if partner.sends else ():
+        yield from _known(name, ways.formats, f"{place}.sends.formats", "format")
+    if partner.receives is None:
+        return
+    reached = partner.receives
+    yield from _known(reached.representation, ways.views, f"{place}.receives.representation", "representation")
+    for name in reached.answers:
+        yield from _known(name, ways.answers, f"{place}.receives.answers", "answer-format")
+    for name in {PLAIN, *reached.feedback.values()} if partner.sends else ():
+        yield from _known(name, ways.feedback, f"{place}.receives.feedback", "feedback-representation")
+
+
+def _known(name: str, there: Collection[str], place: str, what: str) -> Iterator[Finding]:
+    if name not in there:
+        known = ", ".join(sorted(there))
+        yield Finding(place, f"{what}-exists", f"bestaat hier niet; wel: {known}", f"does not exist; known: {known}")
