@@ -68,7 +68,8 @@ def _journeys(rows: Sequence[tuple[Step, str, Message | None]]) -> Table:
     table.add_column("bericht", overflow="fold")
     for column in ("bron", "zaak", "ontvangers", "stand"):
         table.add_column(column, no_wrap=True)
-    for step, outcome, message in rows:
+    for step, outcome, found in rows:
+        message = None if outcome == "refused" else found
         recipients = "\n".join(f"{line.recipient} ({line.role})" for line in message.lines) if message else ""
         case = message.case if message else ""
         state = message.state if message and outcome != "duplicate" else outcome

@@ -55,18 +55,36 @@ class Books:
         ):
             lines = self._rows(
                 "SELECT d.recipient, d.role, d.state, coalesce(r.state, '') FROM delivery d"
-                " LEFT JOIN request r ON r.id = d.request_id WHERE d.message_id = ? ORDER BY d.number, d.recipient",
+                " LEFT JOIN request r ON r.id = d.request_id WHERE d.message_id = ? AND d.role <> 'source'"
+                " ORDER BY d.number, d.recipient",
                 message_id,
             )
-            return Message(message_id, state, (case_id or "")[-4:], tuple(Line(*line) for line in lines))
+            return Message(message_id, state, (case_id or "")[-3:], tuple(Line(*line) for line in lines))
         return None
 
     def messages(self) -> int:
         return self._one("SELECT count(*) FROM message")
 
     def deliveries(self) -> int:
-        """Deliveries that reached their recipient."""
-        return self._one("SELECT count(*) FROM delivery WHERE state = 'delivered'")
+        """Deliveries that reached whom they were routed to; feedback to sources is counted apart."""
+        return self._one("SELECT count(*) FROM delivery WHERE state = 'delivered' AND role <> 'source'")
+
+    def feedback(self) -> int:
+        """Times that a source was told how its message stands."""
+        return self._one("SELECT count(*) FROM delivery WHERE state = 'delivered' AND role = 'source'")
+
+    def formats(self) -> list[str]:
+        """The formats in which messages came."""
+        return [row[0] for row in self._rows("SELECT DISTINCT format FROM message ORDER BY format")]
+
+    def representations(self) -> list[str]:
+        """What was delivered, by the name of its mapping."""
+        return [
+            row[0]
+            for row in self._rows(
+                "SELECT DISTINCT representation FROM delivery WHERE state = 'delivered' ORDER BY representation"
+            )
+        ]
 
     def requests(self, state: str) -> int:
         return self._one("SELECT count(*) FROM request WHERE state = ?", state)

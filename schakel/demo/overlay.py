@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Lays the demo over a region: partners' addresses on loopback, and deadlines of seconds where it has minutes or days.
 
-Nothing else changes: routes, disclosure, causes and municipalities are the region's own.
+Three partners read another format than the region has them read, and the crisis team sends XML too, so that every
+format is seen. Nothing else changes: routes, disclosure, causes and municipalities are the region's own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ ANSWER_WITHIN: Final = "20s"
 REMIND_AFTER: Final = "10s"
 LADDER_STEP: Final = 5  # seconds
 TELL_AGAIN_EVERY: Final = "5s"
+SENDERS: Final = ({"id": "cit", "sends": {"formats": ["fhir-json", "fhir-xml"]}},)
 RETRY: Final = ("1s", "1s", "2s", "3s")
 
 
@@ -27,11 +29,15 @@ def write_overlay(folder: Path, region: Region, partners: Iterable[DemoPartner],
     folder.mkdir(parents=True, exist_ok=True)
     _write(
         folder / "partners.yaml",
-        {"partners": [{"id": one.character.id, "receives": {"url": one.url}} for one in partners if one.url]},
+        {"partners": [*(_reached(one) for one in partners if one.url), *SENDERS]},
     )
     _write(folder / "deadlines.yaml", _deadlines(region))
     owners = sorted({route.owner for route in region.alarms})
     _write(folder / "region.yaml", {"alarms": [{"owner": owner, "mail": [], "webhooks": [pager]} for owner in owners]})
+
+
+def _reached(partner: DemoPartner) -> dict[str, Any]:
+    return {"id": partner.character.id, "receives": {"url": partner.url, **partner.character.tongue.receives}}
 
 
 def _deadlines(region: Region) -> dict[str, Any]:

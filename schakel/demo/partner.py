@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from starlette.routing import Route
 from schakel.demo import servers
 from schakel.demo.journal import Entry, Journal
 from schakel.demo.signature import Verifier
+from schakel.demo.tongues import CanonicalJson, StufSoap, Tongue, Word
 
 POLL: Final = 0.2  # seconds between two looks into the mailbox
 AGAIN: Final = 0.1  # seconds before a call that failed is made again
@@ -47,6 +48,8 @@ class Character:
     person: Person
     signs: str = "v1"  # or "v1a"; how its webhooks are signed
     declines: str | None = None  # a reason code: it cannot take cases
+    tongue: Tongue = field(default_factory=CanonicalJson)  # the format in which it reads and answers
+    answers: bool = True  # False: a source that only hears how its messages stand
 
 
 Watch = Callable[[str, str, str], None]  # (partner, what happened, answer reference or delivery id)
@@ -60,6 +63,7 @@ class DemoPartner:
         self.character = character
         self._polls = polls
         self.journal = Journal(folder / character.id)
+        self._stuf_number = 0  # StUF carries no number of the recipient's
         self.rejected = 0  # webhooks whose signature was not good
         self.answers: dict[str, str] = {}  # answer reference → its last answer
         self._watch = watch
@@ -104,10 +108,13 @@ class DemoPartner:
         if not self._verifier.trusts(request.headers, body, now=datetime.now(UTC)):
             self.rejected += 1
             return Response(status_code=401)
+        if isinstance(self.character.tongue, StufSoap):
+            return self._stuf(self.character.tongue, body)
         event = json.loads(body)
         number = int(event["sequence"])
         if "data" in event:
-            content = json.dumps(event["data"], ensure_ascii=False).encode()
+            data = event["data"]  # XML comes as a text
+            content = (data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)).encode()
             entry = self._write(event["id"], number, content)
         else:
             self.journal.write(event["id"], number, body, what="notice", now=datetime.now(UTC))
@@ -118,6 +125,16 @@ class DemoPartner:
         elif entry.first:
             self._spawn(self._answer(entry))
         return Response(status_code=204)
+
+    def _stuf(self, tongue: StufSoap, body: bytes) -> Response:
+        """A message of the standard: its referentienummer is the delivery's id, and Bv03 says that it is on disk."""
+        self._stuf_number += 1
+        delivery_id = tongue.delivery_id(body)
+        entry = self._write(delivery_id, self._stuf_number, body)
+        self._watch(self.character.id, "taken" if self.character.answers else "hears", delivery_id)
+        if entry.first and self.character.answers:
+            self._spawn(self._answer(entry))
+        return Response(tongue.taken(body), media_type="text/xml")
 
     async def _poll(self) -> None:
         """Reads on after the last number it has; a receipt is given only for what is on disk."""
@@ -146,22 +163,23 @@ class DemoPartner:
 
     async def _answer(self, entry: Entry) -> None:
         """Two words per request: a machine says `received`, a person says yes or no."""
-        reference = json.loads(entry.content).get("request", {}).get("reference")
+        reference = self.character.tongue.reference(entry.content)
         if reference is None or reference in self.answers:
             return
         self.answers[reference] = "received"
-        await self._say(reference, {"answer": "received"})
-        if self.character.declines:
-            last: dict[str, Any] = {"answer": "declined", "reasonCode": self.character.declines}
-        else:
-            person = self.character.person
-            last = {"answer": "confirmed", "contact": {"name": person.name, "phone": person.phone}}
-        await self._say(reference, last)
-        self.answers[reference] = str(last["answer"])
+        await self._say(reference, "received", entry)
+        last = "declined" if self.character.declines else "confirmed"
+        await self._say(reference, last, entry)
+        self.answers[reference] = last
 
-    async def _say(self, reference: str, answer: dict[str, Any]) -> None:
-        await self._call("POST", "/v1/answers", json={"reference": reference, **answer})
-        self._watch(self.character.id, answer["answer"], reference)
+    async def _say(self, reference: str, answer: str, entry: Entry) -> None:
+        person = self.character.person
+        word = Word(reference, answer, person.name, person.phone, self.character.declines)
+        call = self.character.tongue.say(word, entry.content)
+        if call is None:
+            return
+        await self._call(call.method, call.path, content=call.body, headers={"Content-Type": call.media_type})
+        self._watch(self.character.id, answer, reference)
 
     async def _call(self, method: str, path: str, **parts: Any) -> httpx2.Response:
         """Until the hub takes it: a partner repeats, as the hub does. A refusal is a fault of ours and is raised."""

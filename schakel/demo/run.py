@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import csv
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -20,14 +21,15 @@ from api.server import serve
 from schakel.bootstrap import Hub, build, initialise, region_folder
 from schakel.demo import servers
 from schakel.demo.display import Display
-from schakel.demo.expectation import EXPECTED, Counts
+from schakel.demo.expectation import EXPECTED, FORMATS, Counts
 from schakel.demo.ledger import Books, Message
 from schakel.demo.overlay import write_overlay
 from schakel.demo.pager import Pager
 from schakel.demo.partner import Character, DemoPartner
 from schakel.demo.scenario import (
     CAST,
-    FHIR,
+    DROPPED,
+    DROPPED_AS,
     MAY_KNOW,
     NOT_FOR,
     RELEASE_BY,
@@ -39,6 +41,7 @@ from schakel.demo.scenario import (
     Step,
 )
 from schakel.demo.signature import Verifier
+from schakel.demo.tongues import FHIR, FHIR_XML
 from schakel.intake import blind_reference
 from schakel.keys import new_key
 from schakel.region import Region
@@ -72,10 +75,11 @@ class Outcome:
 
     counts: Counts
     verify: dict[str, Any]
+    formats: dict[str, list[str]]  # in, out, answers
     faults: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        return {**self.counts.to_json(), "verify": self.verify}
+        return {**self.counts.to_json(), "formats": self.formats, "verify": self.verify}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,12 @@ async def _stage(folder: Path, display: Display, port: int) -> AsyncIterator[Sta
         door = servers.free_socket(port)
         url = f"http://{servers.HOST}:{door.getsockname()[1]}"
         settings = DemoSettings(
-            home=folder / "hub", region=REGION, region_overlay=folder / "overlay", public_url=url, log_level="error"
+            home=folder / "hub",
+            region=REGION,
+            region_overlay=folder / "overlay",
+            drop_folder=folder / "drop",
+            public_url=url,
+            log_level="error",
         )
         initialise(settings)
         hub = build(settings)
@@ -137,9 +146,10 @@ async def _stage(folder: Path, display: Display, port: int) -> AsyncIterator[Sta
 
 
 def _partner(character: Character, region: Region, folder: Path, display: Display) -> DemoPartner:
-    """Reached as the region says."""
+    """Reached as the region says, but for whoever speaks StUF here."""
     known = region.partner(character.id)
-    polls = known is None or known.receives is None or known.receives.channel == "mailbox"
+    channel = known.receives.channel if known and known.receives else "mailbox"
+    polls = character.tongue.receives.get("channel", channel) == "mailbox"
     return DemoPartner(character, polls=polls, folder=folder, watch=display.heard)
 
 
@@ -167,9 +177,11 @@ async def _act(stage: Stage, display: Display) -> Outcome:
     started = datetime.now(UTC)
     display.heading("Verwijzingen, elk in het formaat van de bron (referrals, each in its source's own format)")
     outcomes: list[tuple[Step, str]] = []
+    dropped = _half_dropped(stage, started)
     async with httpx2.AsyncClient(base_url=stage.url, trust_env=False, timeout=30.0) as client:
         for step in STEPS:
             outcomes.append((step, await _send(stage, client, step, started, display)))
+    outcomes += await _drop(stage, dropped, display)
     display.heading("Een mens beslist (a person decides)")
     await _release(stage, display)
     quiet = await _quiet(stage)
@@ -184,11 +196,12 @@ async def _act(stage: Stage, display: Display) -> Outcome:
         parked=len(stage.books.parked()),
         duplicates=sum(outcome == "duplicate" for _, outcome in outcomes),
         deliveries=stage.books.deliveries(),
+        feedback=stage.books.feedback(),
         confirmed=stage.books.requests("confirmed"),
         declined=stage.books.requests("declined"),
         lost=report.lost,
     )
-    outcome = Outcome(counts, report.to_json(), _faults(stage, rows, counts, quiet))
+    outcome = Outcome(counts, report.to_json(), _formats(stage), _faults(stage, rows, counts, quiet))
     outcome.faults.extend(f"verify: {hole.rule}: {hole.object}" for hole in report.holes)
     _conclude(display, outcome)
     return outcome
@@ -214,11 +227,53 @@ async def _send(stage: Stage, client: httpx2.AsyncClient, step: Step, now: datet
     return state
 
 
+def _half_dropped(stage: Stage, now: datetime) -> Path:
+    """The file as it lies in the folder while its source still writes it: the hub leaves it alone."""
+    folder = stage.hub.settings.drop_folder
+    assert folder is not None, "the demo has a drop folder"
+    part = folder / DROPPED.source / f"{DROPPED_AS}.part"
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_bytes(DROPPED.read(now))
+    return part
+
+
+async def _drop(stage: Stage, part: Path, display: Display) -> list[tuple[Step, str]]:
+    """For whoever has no system: renamed, the file is complete; each row is a message, and a result file says of each
+    what became of it."""
+    await asyncio.to_thread(part.rename, part.with_suffix(""))
+    rows = await _result(part.parent)
+    message = stage.books.message(DROPPED.source, DROPPED.reference)
+    state = message.state if message else "unknown"
+    display.sent(DROPPED, state, [f"rij {row['regel']}: {row['uitkomst']} {row['reden_nl']}".rstrip() for row in rows])
+    return [(DROPPED, state), *((DROPPED, "refused") for row in rows if row["uitkomst"] == "geweigerd")]
+
+
+async def _result(folder: Path) -> list[dict[str, str]]:
+    """The rows of the result file, when it is there. Raises TimeoutError."""
+    until = asyncio.get_running_loop().time() + QUIET_WITHIN
+    while asyncio.get_running_loop().time() < until:
+        if (rows := await asyncio.to_thread(_results, folder)) is not None:
+            return rows
+        await asyncio.sleep(LOOK_EVERY)
+    raise TimeoutError("no result file")
+
+
+def _results(folder: Path) -> list[dict[str, str]] | None:
+    """The rows of the result file; None while there is none."""
+    found = sorted((folder / "resultaat").glob("*.resultaat.csv"))
+    if not found:
+        return None
+    with found[0].open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file, delimiter=";"))
+
+
 def _said(answer: httpx2.Response) -> list[str]:
     """The sentences of the answer that name who gets it and why, where the source's format has words for them."""
     media_type = answer.headers.get("content-type", "").partition(";")[0]
     if media_type == "application/json":
         sentences = [notice["nl"] for notice in answer.json()["recipients"]]
+    elif media_type == FHIR_XML:
+        sentences = ["OperationOutcome (XML)"]
     elif media_type == FHIR:
         sentences = [issue.get("details", {}).get("text", "") for issue in answer.json()["issue"]]
     else:
@@ -245,7 +300,7 @@ async def _quiet(stage: Stage) -> bool:
     until = loop.time() + QUIET_WITHIN
     while loop.time() < until:
         open_ends = stage.books.under_way() + stage.books.parked_without_alarm()
-        if not open_ends and _journalled(stage) >= stage.books.deliveries():
+        if not open_ends and _journalled(stage) >= stage.books.deliveries() + stage.books.feedback():
             return True
         await asyncio.sleep(LOOK_EVERY)
     return False
@@ -258,11 +313,13 @@ def _faults(stage: Stage, rows: list[tuple[Step, str, Message | None]], counts: 
     faults = []
     if not quiet:
         faults.append(f"not quiet in time: {stage.books.under_way()} still under way")
+    if _formats(stage) != FORMATS:
+        faults.append(f"formats differ from what is published: {_formats(stage)} instead of {FORMATS}")
     if counts != EXPECTED:
         faults.append(f"counts differ from what is published: {counts} instead of {EXPECTED}")
-    journalled = _journalled(stage)
-    if journalled != counts.deliveries:
-        faults.append(f"the hub says {counts.deliveries} delivered, the partners' journals hold {journalled}")
+    journalled, said = _journalled(stage), counts.deliveries + counts.feedback
+    if journalled != said:
+        faults.append(f"the hub says {said} delivered, the partners' journals hold {journalled}")
     if rejected := sum(partner.rejected for partner in stage.partners.values()):
         faults.append(f"{rejected} webhooks had no good signature")
     if stage.books.parked_without_alarm():
@@ -277,8 +334,14 @@ def _faults(stage: Stage, rows: list[tuple[Step, str, Message | None]], counts: 
     return faults
 
 
+def _formats(stage: Stage) -> dict[str, list[str]]:
+    """Every format that was seen, from the books and from what the partners said."""
+    answers = {partner.character.tongue.name for partner in stage.partners.values() if partner.answers}
+    return {"in": stage.books.formats(), "out": stage.books.representations(), "answers": sorted(answers)}
+
+
 def _journalled(stage: Stage) -> int:
-    """How many deliveries the partners have on their own disks."""
+    """How many deliveries and feedbacks the partners have on their own disks."""
     return sum(partner.journal.distinct for partner in stage.partners.values())
 
 

@@ -13,24 +13,40 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
 from typing import Any, Final
+from uuid import uuid4
 
 from schakel.demo.partner import Character, Person
+from schakel.demo.tongues import FHIR, FHIR_XML, JSON, XML, FhirTask, FhirXmlBundle, StufSoap
 
-JSON: Final = "application/json"
-FHIR: Final = "application/fhir+json"
-XML: Final = "text/xml"
+CSV: Final = "text/csv"
+EVENT: Final = "application/cloudevents+json"
 INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
-SENT_AT: Final = ("verzondenOp", "timestamp")  # when a message says it was sent: THV, FHIR Bundle
+SENT_AT: Final = ("verzondenOp", "timestamp", "sentAt")  # when a message says it was sent: THV, FHIR, canonical
+
+HUB_OIN: Final = "00000099000000000001"  # these as the region has them
+POOL_OIN: Final = "00000099000000001001"
+ZVHH_OIN: Final = "00000099000000002003"
+VEILIG_THUIS_OIN: Final = "00000099000000001003"
+_HEARS: Final = StufSoap(  # Veilig Thuis hears how its message stands, as the outcome message of the same standard
+    VEILIG_THUIS_OIN,
+    HUB_OIN,
+    receives={
+        "channel": "stuf",
+        "application": "Meldsysteem",
+        "feedback": {"stuf-melding-generiek": "feedback-stuf"},
+    },
+)
 
 CAST: Final = (  # how each is reached (webhook, thin, mailbox) stands in the region
     Character("vvt", Person("N. Amrani", "070 1230001")),
     Character("perspektief", Person("B. de Groot", "015 1230002"), signs="v1a"),
-    Character("zvhh", Person("T. Willems", "070 1230003")),
+    Character("zvhh", Person("T. Willems", "070 1230003"), tongue=StufSoap(ZVHH_OIN, HUB_OIN)),
     Character("lokaal-team-den-haag", Person("S. Visser", "070 1230004")),
     Character("lokaal-team-delft", Person("R. Jansen", "015 1230005")),
-    Character("lokaal-team-westland", Person("I. Kok", "0174 123006"), declines="no-capacity"),
-    Character("lokaal-team-zoetermeer", Person("F. Smit", "079 1230007"), signs="v1a"),
+    Character("lokaal-team-westland", Person("I. Kok", "0174 123006"), declines="no-capacity", tongue=FhirTask()),
+    Character("lokaal-team-zoetermeer", Person("F. Smit", "079 1230007"), signs="v1a", tongue=FhirXmlBundle()),
     Character("lokaal-team-rijswijk", Person("D. Bos", "070 1230008")),
+    Character("veilig-thuis", Person("M. Vos", "070 1230009"), tongue=_HEARS, answers=False),
 )
 
 
@@ -75,6 +91,40 @@ def _stuf(name: str, nl: str, en: str, reference: str, file: str) -> Step:
     return Step(name, nl, en, "veilig-thuis", XML, reference, _example("stuf_melding_generiek", file, SENDER))
 
 
+def _in_xml(read: Callable[[datetime], bytes]) -> Callable[[datetime], bytes]:
+    """A FHIR message in its other form."""
+
+    def written(now: datetime) -> bytes:
+        from connectors.formats.fhir_xml_convert import to_xml
+
+        return to_xml(json.loads(read(now)))
+
+    return written
+
+
+def _in_event(read: Callable[[datetime], bytes]) -> Callable[[datetime], bytes]:
+    """A JSON document as the data of an NL GOV CloudEvent, structured mode."""
+
+    def written(now: datetime) -> bytes:
+        event = {
+            "specversion": "1.0",
+            "id": str(uuid4()),
+            "type": "nl.voorbeeld.aanmelding.v1",
+            "source": f"urn:nld:oin:{POOL_OIN}:systeem:pool",
+            "datacontenttype": JSON,
+        }
+        return json.dumps({**event, "data": json.loads(read(now))}).encode()
+
+    return written
+
+
+def _dropped(_: datetime) -> bytes:
+    """A file as Excel saves it, with two rows; the second lacks its kenmerk and must not hold up the first."""
+    text = files("mappings").joinpath("thv_csv", "examples", "delft-tweede-thv.csv").read_text(encoding="utf-8-sig")
+    columns, row = text.splitlines()[:2]
+    return "\r\n".join((columns, row, row.replace(CSV_REFERENCE, "", 1), "")).encode("utf-8-sig")
+
+
 # each message has a household of its own, and Veilig Thuis the number that it has in the region
 SENDER: Final = {"00000099000000003000": "00000099000000001003"}
 WESTLAND: Final = {"999990019": "999993008", "999990020": "999993021", "999990032": "999993033"}
@@ -91,8 +141,31 @@ STEPS: Final = (
     _thv("secret", "geheim adres, Rijswijk", "secret address, Rijswijk", "THV-DEMO-004", "thv-geheim-adres.json"),
     _cit("cit-den-haag", "CIT Den Haag", "crisis team, Den Haag", "CIT-2026-000418", "den-haag.json", DEN_HAAG),
     _thv("unknown-code", "onbekende code", "unknown code", "THV-DEMO-005", "thv-onbekende-code.json"),
+    Step(
+        "cit-xml",
+        "CIT Delft, in XML",
+        "crisis team, Delft, in XML",
+        "cit",
+        FHIR_XML,
+        "CIT-2026-000425",
+        _in_xml(_example("cit_fhir", "diacritics.json", {})),
+    ),
+    Step(
+        "event",
+        "CloudEvent, Delft",
+        "canonical JSON in an event, Delft",
+        "thv-pool",
+        EVENT,
+        "BOUW-2026-0001",
+        _in_event(_example("referral_json", "delft.json", {})),
+    ),
     _thv("malformed", "dubbele sleutel", "a key stands twice", "THV-DEMO-006", "thv-kapot.json"),
 )
+
+CSV_REFERENCE: Final = "CSV-2026-0001"
+DROPPED: Final = Step("csv", "bestand, Delft", "dropped file, Delft", "thv-pool", CSV, f"{CSV_REFERENCE}#1", _dropped)
+DROPPED_AS: Final = "aanmeldingen.csv"
+DROPPED_ROWS: Final = 2
 
 RELEASED: Final = "cit-den-haag"  # parked by its route, released by a named person
 RELEASE_TO: Final = ("vvt", "lokaal-team-den-haag")

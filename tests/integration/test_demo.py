@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from schakel.demo.expectation import EXPECTED
+from schakel.demo.expectation import EXPECTED, FORMATS
 
 SCHAKEL = Path(sys.executable).parent / "schakel"
 
@@ -35,7 +35,8 @@ def test_the_demo_counts_what_is_published_and_prints_one_document(environment: 
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert {name: document[name] for name in EXPECTED.to_json()} == EXPECTED.to_json()
-    assert set(document) == {*EXPECTED.to_json(), "verify"}
+    assert set(document) == {*EXPECTED.to_json(), "formats", "verify"}
+    assert document["formats"] == FORMATS
     assert time.monotonic() - began < 30
     assert list(tmp_path.iterdir()) == []
 
