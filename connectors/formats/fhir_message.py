@@ -1,26 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """From a FHIR R4 message Bundle (or an answered Task), in whichever syntax, to the envelope that the heart reads.
 
-Local code systems and extensions that a source may use (all optional):
-
-==============================  ================================================================================
-`urn:schakel:event`             MessageHeader.event: referral, update, withdrawal
-`urn:schakel:role`              relationship or Flag.code coding, or an extension on Patient or RelatedPerson with a
-                                valueCode: victim, removed, child, adult-child, other
-`urn:schakel:flag`              Flag.code: secret-address, worker-safety, weapons, intimate-terrorism, honour-related,
-                                stalled-help
-`urn:schakel:programme`         ServiceRequest.category: icm, icm-youth, mda++
-`urn:schakel:vt-form`           ServiceRequest.reasonCode or Condition.code: 01 … 09 (Veilig Thuis forms)
-`urn:schakel:vt-nature`         likewise: 01 … 11
-`urn:schakel:vt-reporter`       PractitionerRole.code of the requester: 01 … 41
-`urn:schakel:security`          meta.security: secret-address
-`urn:schakel:police-registration`  system of a ServiceRequest.identifier
-`urn:schakel:unborn`            extension on Patient, valueBoolean
-`urn:schakel:informed`          extension on Patient or RelatedPerson with `informed` (valueBoolean), `at` (valueDate),
-                                `reason` and `reaction` (valueString) in it
-`urn:schakel:secret-address`    extension on Address, valueBoolean
-`urn:schakel:safe-to-call`      extension on ContactPoint, valueBoolean
-==============================  ================================================================================
+The local code systems and extensions that a source may use are in docs/fhir.md; all are optional.
 
 A person's whereabouts are secret when his address says so or is masked, when his `meta.security` is R or V, when a Flag
 says so, and for everybody when the message itself is labelled R or V or the flag names nobody. Whoever lives behind a
