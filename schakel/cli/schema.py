@@ -19,6 +19,7 @@ class Published(StrEnum):
     THV_AANMELDING = "thv-aanmelding"
     THV_CSV = "thv-csv"
     REFERRAL = "referral"
+    FEEDBACK = "feedback"
     OPENAPI = "openapi"
 
 
@@ -41,6 +42,10 @@ def _schema(name: Published) -> dict[str, Any]:
             from mappings.case_view import CASE_VIEW, case_view_schema
 
             return _titled(case_view_schema(), CASE_VIEW)
+        case Published.FEEDBACK:
+            from mappings.feedback_view import feedback_schema
+
+            return feedback_schema()
         case Published.THV_AANMELDING:
             return _of_mapping("thv_aanmelding")
         case Published.THV_CSV:
