@@ -118,7 +118,7 @@ def _unknown_of(node: etree._Element) -> Any:
     """An element that R4 does not have: its value, or an object of what is in it."""
     if len(node) == 0 and set(node.attrib) == {"value"} and not _has_text(node):
         return node.get("value")
-    return _complex_of(node, NONE) or True
+    return _complex_of(node, NONE) or ""
 
 
 def _by_name(node: etree._Element) -> dict[str, list[etree._Element]]:
