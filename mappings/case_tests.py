@@ -110,7 +110,7 @@ def _run(mapping: CompiledMapping, body: bytes, *, now: datetime, format: Format
         envelope = format.read_answer(body)
     else:
         envelope = format.read(body)
-    if envelope.mapping != mapping.name:
+    if envelope.mapping != (mapping.replaces or mapping.name):
         text = f"the format asks for mapping {envelope.mapping}"
         raise ConfigurationError(fault(f"{mapping.folder.name}/mapping.yaml", "mapping-of-document", text))
     if envelope.findings:

@@ -94,6 +94,15 @@ class CodebookShelf:
         """All `*.yaml` of the folders; the packaged ones when none is named. Raises ConfigurationError."""
         return cls(read_codebook(path) for folder in folders or (PACKAGED,) for path in sorted(folder.glob("*.yaml")))
 
+    def with_own(self, folder: Path) -> CodebookShelf:
+        """This shelf with a region's own books: a book of a known name adds its codes to it, or gives them another
+        meaning; its version then names both. Raises ConfigurationError."""
+        books = dict(self._books)
+        for own in (read_codebook(path) for path in sorted(folder.glob("*.yaml"))):
+            known = books.get(own.name)
+            books[own.name] = own if known is None else _laid_over(known, own)
+        return CodebookShelf(books.values())
+
     def get(self, name: str, *, place: str) -> Codebook:
         """The book of that name. Raises ConfigurationError at `place`."""
         try:
@@ -104,6 +113,16 @@ class CodebookShelf:
 
     def names(self) -> tuple[str, ...]:
         return tuple(sorted(self._books))
+
+
+def _laid_over(book: Codebook, own: Codebook) -> Codebook:
+    return Codebook(
+        name=book.name,
+        version=f"{book.version}+{own.version}",
+        source=f"{book.source}; {own.source}",
+        entries={**book.entries, **own.entries},
+        otherwise=own.otherwise if own.otherwise is not None else book.otherwise,
+    )
 
 
 def read_codebook(path: Path) -> Codebook:

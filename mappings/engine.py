@@ -63,6 +63,7 @@ class CompiledMapping:
     name: str
     version: str
     format: str
+    replaces: str | None  # in whose place it stands, for the sources that name it
     reads_kind: str | None  # outbound: the kind of document it reads, e.g. `case-view@1`
     writes: str
     folder: Path
@@ -113,6 +114,7 @@ def load_mapping(folder: Path, codebooks: CodebookShelf, *, engine: Engine = "jl
         name=text.mapping,
         version=text.version,
         format=text.format,
+        replaces=text.replaces,
         reads_kind=before or None,
         writes=after,
         folder=folder,

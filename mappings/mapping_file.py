@@ -51,6 +51,8 @@ class MappingText(Strict):
     mapping: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
     format: str
+    # a source's own mapping: the one in whose place it stands, for whoever names it under `sends.mappings`
+    replaces: str | None = None
     # the same output in other formats, each a representation of its own: name → format
     also: Annotated[dict[str, str], Field(default_factory=dict)]
     writes: Annotated[str, Field(pattern=r"^([a-z-]+@[0-9]+ -> )?[a-z-]+@[0-9]+$")]

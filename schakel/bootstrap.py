@@ -254,33 +254,61 @@ class _Heart:
         )
 
 
-def _heart(settings: Settings, vault: FileVault, time: Clock, log: Log) -> _Heart:
-    from connectors.formats import formats as register
-    from mappings.case_view import CASE_VIEW
-    from mappings.codebook import CodebookShelf
-    from mappings.engine import load_mappings
-    from schakel.disclosure import Disclosure
-    from schakel.feedback import FEEDBACK
-    from schakel.identifiers import ENTROPY_BYTES, uuid7
-    from schakel.region_check import check_region
-    from schakel.region_files import load_region
-    from schakel.rendering import Renderer
-    from schakel.ways import Ways, check_ways
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What files say: the region, and the formats and mappings that its partners name."""
 
-    region = load_region(region_folder(settings.region), settings.region_overlay)
-    if faults := check_region(region):
-        raise ConfigurationError(*faults)
-    formats = register(stuf_schemas=settings.stuf_schemas, validate_fhir=settings.validate_fhir)
-    mappings = load_mappings(codebooks=CodebookShelf.load())
-    check_ways(
-        region,
-        Ways(
-            formats=formats,
-            answers=[name for name, each in formats.items() if isinstance(each, AnswerFormat)],
-            views=[name for name, each in mappings.items() if each.reads_kind == CASE_VIEW],
-            feedback=[name for name, each in mappings.items() if each.reads_kind == FEEDBACK],
-        ),
+    region: Region
+    formats: Mapping[str, Format]
+    mappings: Mapping[str, CompiledMapping]
+
+    def faults(self) -> list[Finding]:
+        """Every reason not to start with it."""
+        from mappings.case_view import CASE_VIEW
+        from schakel.feedback import FEEDBACK
+        from schakel.region_check import check_region
+        from schakel.ways import Ways, check_ways
+
+        views = {name: each.reads_kind for name, each in self.mappings.items()}
+        ways = Ways(
+            formats=self.formats,
+            answers=[name for name, each in self.formats.items() if isinstance(each, AnswerFormat)],
+            mappings=[name for name, each in self.mappings.items() if each.replaces is not None],
+            views=[name for name, kind in views.items() if kind == CASE_VIEW],
+            feedback=[name for name, kind in views.items() if kind == FEEDBACK],
+        )
+        return [*check_region(self.region), *check_ways(self.region, ways)]
+
+
+def read_configuration(settings: Settings) -> Configuration:
+    """Region, overlay, mappings and codebooks as the settings name them. Raises ConfigurationError for what cannot be
+    read; what can be read and is wrong, `faults` tells."""
+    from connectors.formats import formats
+    from mappings.library import load_library
+    from schakel.region_files import load_region
+
+    return Configuration(
+        region=load_region(region_folder(settings.region), settings.region_overlay),
+        formats=formats(stuf_schemas=settings.stuf_schemas, validate_fhir=settings.validate_fhir),
+        mappings=load_library(own_folders(settings)),
     )
+
+
+def own_folders(settings: Settings) -> tuple[Path, ...]:
+    """Where a region keeps mappings and codebooks of its own; the overlay's go before the region's."""
+    overlay = settings.region_overlay
+    return (region_folder(settings.region), *((overlay,) if overlay else ()))
+
+
+def _heart(settings: Settings, vault: FileVault, time: Clock, log: Log) -> _Heart:
+    from schakel.disclosure import Disclosure
+    from schakel.identifiers import ENTROPY_BYTES, uuid7
+    from schakel.rendering import Renderer
+
+    configuration = read_configuration(settings)
+    if faults := configuration.faults():
+        raise ConfigurationError(*faults)
+    region, formats, mappings = configuration.region, configuration.formats, configuration.mappings
 
     def new_id() -> str:
         return str(uuid7(time.now(), os.urandom(ENTROPY_BYTES)))

@@ -145,7 +145,7 @@ class Intake:
 
     def _read(self, source: str, envelope: Envelope, now: datetime) -> Reading:
         """Maps; what cannot be mapped keeps its trouble, to be parked with it. `now` is the time of receipt."""
-        mapper = self._mappings.get(envelope.mapping)
+        mapper = self._mapper(source, envelope.mapping)
         if mapper is None:
             trouble = Unmappable("mapping-error", _finding("envelope", "mapping:none", _NO_MAPPING_NL, _NO_MAPPING_EN))
             return Reading(source=source, envelope=envelope, referral=None, trouble=trouble)
@@ -163,6 +163,13 @@ class Intake:
             losses=mapped.losses,
             versions=mapped.versions,
         )
+
+    def _mapper(self, source: str, asked: str) -> Mapper | None:
+        """The source's own mapping where the region names one in this place, else the format's."""
+        partner = self._region.partner(source)
+        own = partner.sends.mappings if partner and partner.sends else ()
+        named = (self._mappings.get(name) for name in own)
+        return next((each for each in named if each and each.replaces == asked), self._mappings.get(asked))
 
     def _arrival(self, reading: Reading, body: bytes, media_type: str, received_at: datetime) -> Arrival:
         message_id = self._new_id()

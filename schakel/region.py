@@ -72,6 +72,7 @@ class Sending(Frozen):
 
     formats: tuple[Code, ...]
     forwards_for: tuple[Oin, ...] = ()  # OINs whose messages this partner may hand on
+    mappings: tuple[Code, ...] = ()  # its own mappings, each in the place of the one it says it `replaces`
 
 
 UNKNOWN_APPLICATION: Final = "onbekend"  # StUF wants a name of the receiving system, also where nobody gave one

@@ -31,6 +31,7 @@ FILES: Final[Mapping[str, str | None]] = {
     "municipalities.yaml": "municipalities",
 }
 BESIDE: Final = frozenset({"scenario.yaml"})  # examples of what must come of a message: for tests, not for the hub
+OWN: Final = frozenset({"codebooks", "mappings"})  # read by mappings/library.py
 _TOP: Final = {
     "region.yaml": frozenset({"id", "name", "version", "hub_oin", "hub_name", "contact", "alarms"}),
     "partners.yaml": frozenset({"partners"}),
@@ -76,6 +77,11 @@ def _read_folder(folder: Path, *, every: bool) -> dict[str, dict[str, Any]]:
         fault(f"{folder.name}/{name}", "unknown-file", "no such file is read")
         for name in present
         if name not in FILES and name not in BESIDE
+    ]
+    faults += [
+        fault(f"{folder.name}/{path.name}/", "unknown-folder", "no such folder is read")
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and path.name not in OWN
     ]
     if every:
         missing = [name for name in FILES if name not in present]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Checks at start that each partner's ways exist: formats it sends and answers in, representations it reads.
+"""Checks that each partner's ways exist: formats it sends and answers in, representations it reads.
 
 What a region names and the hub does not have would park every delivery, or refuse every message, of that partner.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from schakel.errors import ConfigurationError, Finding
+from schakel.errors import Finding
 from schakel.feedback import PLAIN
 from schakel.region import Partner, Region
 
@@ -20,21 +20,22 @@ class Ways:
 
     formats: Collection[str]
     answers: Collection[str]
+    mappings: Collection[str]  # those that stand in another's place
     views: Collection[str]
     feedback: Collection[str]
 
 
-def check_ways(region: Region, ways: Ways) -> None:
-    """Raises ConfigurationError with every name that is not there."""
-    faults = [fault for partner in region.partners for fault in _faults(partner, ways)]
-    if faults:
-        raise ConfigurationError(*faults)
+def check_ways(region: Region, ways: Ways) -> list[Finding]:
+    """Every name that is not there."""
+    return [fault for partner in region.partners for fault in _faults(partner, ways)]
 
 
 def _faults(partner: Partner, ways: Ways) -> Iterator[Finding]:
     place = f"partners.yaml partners[{partner.id}]"
     for name in partner.sends.formats if partner.sends else ():
         yield from _known(name, ways.formats, f"{place}.sends.formats", "format")
+    for name in partner.sends.mappings if partner.sends else ():
+        yield from _known(name, ways.mappings, f"{place}.sends.mappings", "own-mapping")
     if partner.receives is None:
         return
     reached = partner.receives

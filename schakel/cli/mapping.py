@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`schakel mapping`: check, run and test mappings; needs no hub and no Python knowledge."""
+"""`schakel mapping`: check, run and test mappings, the region's own too; needs no hub and no Python knowledge."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schakel.cli.console import AsJson, Exit, say, show_finding, show_json, stop, told
+from schakel.cli.opened import read_settings
 from schakel.errors import Refusal, Unmappable
 
 if TYPE_CHECKING:
@@ -104,30 +105,39 @@ def _tell(outcome: str, cause: str, error: Unmappable | Refusal, as_json: bool) 
 
 
 def _folders(names: list[str] | None) -> tuple[Path, ...]:
+    return tuple(_folder(name) for name in names) if names else _known_folders()
+
+
+def _known_folders() -> tuple[Path, ...]:
+    """Those that come along, and the region's and the overlay's own."""
     from mappings.engine import mapping_folders
 
-    return tuple(_folder(name) for name in names) if names else mapping_folders()
+    return (*mapping_folders(), *(each for own in _own() for each in mapping_folders(own / "mappings")))
+
+
+def _own() -> tuple[Path, ...]:
+    """The folders that can hold mappings and codebooks of their own, as the settings name them."""
+    from schakel.bootstrap import own_folders
+
+    return own_folders(read_settings())
 
 
 def _folder(name: str) -> Path:
     """A folder of one's own, or one that comes along, by its name with dashes or underscores."""
-    from mappings.engine import mapping_folders
-
     own = Path(name)
     if (own / "mapping.yaml").is_file():
         return own
-    for folder in mapping_folders():
+    for folder in reversed(_known_folders()):
         if folder.name == name.replace("-", "_"):
             return folder
     raise stop(Exit.NOT_FOUND, f"no mapping {name}: neither a folder with mapping.yaml nor one that comes along")
 
 
 def _shelf(extra: Path | None) -> CodebookShelf:
-    from mappings import codebook
+    from mappings.library import shelf_of
 
-    if extra is None:
-        return codebook.CodebookShelf.load()
-    return codebook.CodebookShelf.load(Path(codebook.__file__).parent / "codebooks", extra)
+    shelf = shelf_of(_own())
+    return shelf if extra is None else shelf.with_own(extra)
 
 
 def _formats() -> Mapping[str, Format]:

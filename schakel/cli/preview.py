@@ -170,7 +170,6 @@ def _json(one: Shown) -> dict[str, object]:
         "mode": one.mode,
         "representation": one.representation,
         "outcome": one.outcome,
-        "outcome": one.outcome,
         "mediaType": one.view.media_type if one.view else None,
         "rule": one.rule,
         "nl": one.nl,

@@ -31,17 +31,18 @@ def check(
 ) -> None:
     """Proves that every route ends, each role has disclosure and a deadline, each cause a text; and lists per role the
     fields that can hurt, to be read by people. 1: something found."""
-    from schakel.bootstrap import region_folder
-    from schakel.region_check import check_region, sensitive_fields
-    from schakel.region_files import load_region
+    from schakel.bootstrap import read_configuration, region_folder
+    from schakel.region_check import sensitive_fields
 
-    settings = read_settings()
-    folder = region_folder(name or settings.region)
+    given = read_settings()
+    chosen = {"region": name or given.region, "region_overlay": overlay or given.region_overlay}
+    settings = given.model_copy(update=chosen)
+    folder = region_folder(settings.region)
     sensitive: list[SensitiveFields] = []
     try:
-        region = load_region(folder, overlay or settings.region_overlay)
-        findings = check_region(region)
-        sensitive = sensitive_fields(region)
+        configuration = read_configuration(settings)
+        findings = configuration.faults()
+        sensitive = sensitive_fields(configuration.region)
     except ConfigurationError as error:
         findings = list(error.findings)
     if as_json:
