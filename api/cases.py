@@ -8,9 +8,10 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from api.auth import Recipient, TheHub
+from api.fhir.words import as_asked
 from api.hub import Hub
 from api.models import Answered, CaseView
-from api.negotiation import JSON, check_accept, content_type
+from api.negotiation import JSON, check_accept, content_type, offered_by
 from api.problems import malformed
 from api.referrals import refused, said_in
 from connectors.formats.foreign import looks_like
@@ -76,7 +77,7 @@ async def answer(request: Request, hub: TheHub, partner: Recipient) -> Response:
 async def _in_own_words(request: Request, hub: Hub, partner: Partner, body: bytes, media_type: str) -> Response:
     """An answer in a format of the partner, answered in that format."""
     formats = [one for one in hub.answering.formats_of(partner) if media_type in one.media_types]
-    check_accept(request, tuple(each for one in formats for each in one.media_types))
+    check_accept(request, offered_by(formats, media_type))
     now = hub.clock.now()
     came_in = next((one for one in formats if one.recognises(body)), None)
     try:
@@ -84,7 +85,7 @@ async def _in_own_words(request: Request, hub: Hub, partner: Partner, body: byte
     except Refusal as refusal:
         return refused(request, refusal, body=body, words_of=came_in)
     assert came_in is not None, "what was read was recognised"
-    return said_in(came_in.answered(envelope, outcome, now=now, hub_oin=hub.region.hub_oin))
+    return said_in(as_asked(request, came_in.answered(envelope, outcome, now=now, hub_oin=hub.region.hub_oin)))
 
 
 def _answer(body: bytes) -> Answer:

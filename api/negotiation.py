@@ -9,9 +9,10 @@ from typing import Final
 from fastapi import Request
 
 from schakel.errors import Finding, NotAcceptable, UnsupportedFormat
-from schakel.ports import Format
+from schakel.ports import AnswerFormat, Format
 
 JSON: Final = ("application/json",)
+FHIR: Final = ("application/fhir+json", "application/fhir+xml")  # what is said in one can be said in the other
 FHIR_VERSIONS: Final = ("4.0", "4.3")  # of the media type's parameter (FHIR, http.html#version-parameter): R4 and R4B
 
 _CONTENT_TYPE: Final = Finding(
@@ -77,14 +78,11 @@ def _is_zero(parameter: str) -> bool:
     return name.strip() == "q" and value.strip().rstrip("0") in ("0.", "0", "")
 
 
-def offered_by(formats: Sequence[Format], media_type: str) -> tuple[str, ...]:
+def offered_by(formats: Sequence[Format | AnswerFormat], media_type: str) -> tuple[str, ...]:
     """What can come back for a document of this media type; a problem is always possible."""
-    return tuple(
-        dict.fromkeys(
-            each for one in formats if media_type in one.media_types for each in (*one.media_types, *_json_also(one))
-        )
-    )
+    found = [each for one in formats if media_type in one.media_types for each in (*one.media_types, *_json_also(one))]
+    return tuple(dict.fromkeys([*found, *(FHIR if any(each in FHIR for each in found) else ())]))
 
 
-def _json_also(one: Format) -> tuple[str, ...]:
+def _json_also(one: Format | AnswerFormat) -> tuple[str, ...]:
     return JSON if any(each.endswith("json") for each in one.media_types) else ()

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.auth import Sender, TheHub
+from api.fhir.words import as_asked
 from api.hub import Hub
 from api.models import Receipt, Status
 from api.negotiation import JSON, check_accept, content_type, media_type_of, offered_by
@@ -62,7 +63,7 @@ async def hand_in(request: Request, hub: TheHub, partner: Sender) -> Response:
         came_in = (one for one in formats if media_type in one.media_types and one.recognises(body))
         return refused(request, refusal, body=body, words_of=next(came_in, None))
     reply = hub.formats[envelope.format].accepted(envelope, receipt, now=now, hub_oin=hub.region.hub_oin)
-    return said_in(reply)
+    return said_in(as_asked(request, reply))
 
 
 def _document(request: Request, partner: Partner, formats: list[Format], came: bytes) -> tuple[str, bytes]:
@@ -104,7 +105,7 @@ def refused(
     if chosen is None:
         return problem
     reply = chosen.refused(refusal, body, now=hub.clock.now(), hub_oin=hub.region.hub_oin, accept=accept)
-    return problem if reply is None else said_in(reply, headers=_kept(problem))
+    return problem if reply is None else said_in(as_asked(request, reply), headers=_kept(problem))
 
 
 def _is_asked(one: Format, accept: str) -> bool:

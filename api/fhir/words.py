@@ -17,7 +17,10 @@ from connectors.formats.fhir_json import MEDIA_TYPE as FHIR_JSON
 from connectors.formats.fhir_json import FhirJson
 from connectors.formats.fhir_xml import MEDIA_TYPE as FHIR_XML
 from connectors.formats.fhir_xml import FhirXml
+from connectors.formats.fhir_xml_convert import from_xml
+from connectors.formats.strict_json import read_json
 from schakel.errors import Finding, Malformed, NotAcceptable, Refusal
+from schakel.ports import Reply
 
 PREFIX: Final = "/v1/fhir"
 _FORMS: Final = {  # what may be asked for → what is said
@@ -51,19 +54,31 @@ def form_of(request: Request) -> str:
         if form is None:
             raise NotAcceptable(_NO_FORM)
         return form
-    accept = ",".join(request.headers.getlist("accept"))
-    if not accept.strip():
+    ranges = _ranges(request)
+    if not ranges:
         return FHIR_JSON
     ranked: dict[str, float] = {}
-    for part in accept.lower().split(","):
-        name, *parameters = (piece.strip() for piece in part.split(";"))
+    for name, quality in ranges:
         form = FHIR_JSON if name in ("*/*", "application/*") else _FORMS.get(name)
         if form is not None:
-            ranked[form] = max(ranked.get(form, 0.0), _quality(parameters))
+            ranked[form] = max(ranked.get(form, 0.0), quality)
     best = max(ranked.values(), default=0.0)
     if best <= 0.0:
         raise NotAcceptable(_NO_FORM)
     return next(form for form, quality in ranked.items() if quality == best)
+
+
+def as_asked(request: Request, reply: Reply) -> Reply:
+    """A reply in FHIR in the other form, when that is the one that was asked for; any other reply as it is."""
+    other = {FHIR_JSON: FHIR_XML, FHIR_XML: FHIR_JSON}.get(reply.media_type)
+    if other is None:
+        return reply
+    ranked = {name: quality for name, quality in _ranges(request) if name in (FHIR_JSON, FHIR_XML, "*/*")}
+    own = max(ranked.get(reply.media_type, 0.0), ranked.get("*/*", 0.0) if reply.media_type not in ranked else 0.0)
+    if ranked.get(other, 0.0) <= own:
+        return reply
+    resource = from_xml(reply.body) if reply.media_type == FHIR_XML else read_json(reply.body)
+    return Reply(reply.status, other, (FhirXml() if other == FHIR_XML else FhirJson()).write(resource))
 
 
 def said(request: Request, resource: Mapping[str, Any], status: int = 200, **headers: str) -> Response:
@@ -101,6 +116,15 @@ def version_in(header: str | None) -> int | None:
     if match is None:
         raise Malformed(_NO_VERSION)
     return int(match[1])
+
+
+def _ranges(request: Request) -> list[tuple[str, float]]:
+    """The media ranges of Accept with their quality (RFC 9110 §12.5.1); none without the header."""
+    accept = ",".join(request.headers.getlist("accept")).lower()
+    if not accept.strip():
+        return []
+    parts = ([piece.strip() for piece in part.split(";")] for part in accept.split(","))
+    return [(name, _quality(parameters)) for name, *parameters in parts]
 
 
 def _quality(parameters: list[str]) -> float:

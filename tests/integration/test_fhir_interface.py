@@ -549,6 +549,30 @@ async def test_a_source_hands_in_xml_and_hears_xml(house: House) -> None:
     assert "received before" in again.text  # the same message in the other syntax
 
 
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("*/*", FHIR),
+        (FHIR, FHIR),
+        (FHIR_XML, FHIR_XML),
+        ("application/fhir+xml, */*;q=0.1", FHIR_XML),
+        ("application/fhir+json, application/fhir+xml", FHIR),
+        ("application/fhir+json;q=0.2, application/fhir+xml;q=0.1", FHIR),
+        ("application/json", FHIR),
+    ],
+)
+async def test_a_source_that_sends_json_hears_the_form_that_it_asks_for(house: House, accept: str, form: str) -> None:
+    source = await house.client("cit", accept)
+    body = (Path(__file__).parents[2] / "mappings/cit_fhir/examples/references.json").read_bytes()
+    said = await source.post("/v1/referrals", content=body, headers={"content-type": FHIR})
+    refused = await source.post("/v1/referrals", content=b'{"resourceType": "Bundle"}', headers={"content-type": FHIR})
+    assert (said.status_code, said.headers["content-type"]) == (202, form)
+    assert (refused.status_code, refused.headers["content-type"]) == (400, form)
+    for answer in (said, refused):
+        outcome = from_xml(answer.content) if form == FHIR_XML else answer.json()
+        assert outcome["resourceType"] == "OperationOutcome"
+
+
 async def test_the_openapi_description_leaves_fhir_to_metadata(house: House) -> None:
     described = (await (await house.client(TEAM)).get("/v1/openapi.json")).json()
     assert not [path for path in described["paths"] if "fhir" in path]
