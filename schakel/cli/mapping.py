@@ -95,6 +95,22 @@ def run(
             say(f"not read: {loss}")
 
 
+@group.command("matrix")
+def matrix_(as_json: AsJson = False) -> None:
+    """What each format can carry, by direction, from the mappings themselves: docs/formats.md, and one's own beside."""
+    from mappings.engine import load_mapping
+    from mappings.matrix import matrix, page, plain
+
+    shelf = _shelf(None)
+    # a mapping of one's own takes the place of the one of its name that comes along
+    known = {folder.name: load_mapping(folder, shelf) for folder in _known_folders()}
+    found = matrix(known.values())
+    if as_json:
+        show_json(plain(found))
+    else:
+        typer.echo(page(found, {name: each.media_types for name, each in _formats().items()}), nl=False)
+
+
 def _tell(outcome: str, cause: str, error: Unmappable | Refusal, as_json: bool) -> None:
     if as_json:
         show_json({outcome: cause, "findings": [show_finding(finding) for finding in error.findings]})
