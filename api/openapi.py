@@ -64,6 +64,7 @@ _MORE: Final = {
 _HANDED_IN: Final = {
     "application/json": {"schema": {"type": "object", "description": "thv-aanmelding@1, or FHIR R4 (message Bundle)."}},
     "application/fhir+json": {"schema": {"type": "object", "description": "FHIR R4 message Bundle."}},
+    "application/fhir+xml": {"schema": {"type": "string", "description": "FHIR R4 message Bundle."}},
     "application/xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0, plain or in SOAP 1.1."}},
     "text/xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0, plain or in SOAP 1.1."}},
     "application/soap+xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0 in SOAP."}},
@@ -74,9 +75,17 @@ _HANDED_IN: Final = {
 }
 _ANSWERED: Final = {
     "application/fhir+json": {"schema": {"type": "object", "description": "OperationOutcome."}},
+    "application/fhir+xml": {"schema": {"type": "string", "description": "OperationOutcome."}},
     "application/xml": {"schema": {"type": "string", "description": "Bv03."}},
     "text/xml": {"schema": {"type": "string", "description": "Bv03."}},
     "application/soap+xml": {"schema": {"type": "string", "description": "Bv03."}},
+}
+# how recipients answer, where that is agreed; FHIR Tasks are described by /v1/fhir/metadata
+_ANSWERS: Final = {
+    "application/fhir+json": {"schema": {"type": "object", "description": "FHIR R4 message Bundle about a Task."}},
+    "application/fhir+xml": {"schema": {"type": "string", "description": "FHIR R4 message Bundle about a Task."}},
+    "application/xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0, plain or in SOAP 1.1."}},
+    "text/xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0, plain or in SOAP 1.1."}},
 }
 
 
@@ -152,8 +161,9 @@ def _bodies(paths: dict[str, Any]) -> None:
     hand_in["responses"]["202"]["content"] |= _ANSWERED
     paths["/answers"]["post"]["requestBody"] = {
         "required": True,
-        "content": {"application/json": {"schema": {"$ref": _REFS.format(model="Answer")}}},
+        "content": {"application/json": {"schema": {"$ref": _REFS.format(model="Answer")}}, **_ANSWERS},
     }
+    paths["/answers"]["post"]["responses"]["200"]["content"] |= _ANSWERED
     content = paths["/mailbox/{number}"]["get"]["responses"]["200"]
     content["content"] = {
         "application/json": {"schema": {"type": "object", "description": "The case view; `schakel schema case-view`."}}
