@@ -112,6 +112,7 @@ def _contact(reading: Reading, index: Index, task: Resource, placed: list[Resour
     if owner is None or owner.type != "Organization":
         return {}
     placed.append(owner)
+    reading.settle(owner.body, "name", "identifier", "type", "active")  # the hub knows its partners itself
     for contact in reading.nodes(owner.body, "contact"):
         holder = {"name": [contact["name"]]} if isinstance(contact.get("name"), Mapping) else {}
         name = written(name_of(reading, holder))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from mappings.codebook import Codebook, CodebookShelf, UnknownCode, read_codebook
-from mappings.functions import Unfit, moment, partial_date, phone, postcode
+from mappings.functions import Unfit, host_functions, moment, partial_date, phone, postcode
 from schakel.errors import ConfigurationError
 
 
@@ -163,3 +164,15 @@ def test_the_veilig_thuis_lists_are_whole() -> None:
     shelf = CodebookShelf.load()
     counts = {name: len(shelf.get(name, place="test").entries) for name in ("vt-form", "vt-nature", "vt-reporter")}
     assert counts == {"vt-form": 9, "vt-nature": 11, "vt-reporter": 23}
+
+
+def test_a_urn_is_made_of_its_parts_and_of_nothing_else() -> None:
+    functions = host_functions({}, datetime(2026, 11, 16, tzinfo=UTC), "case-fhir@1.0.0")
+    urn = functions["urn"]
+    assert urn("a", "b") == urn("a", "b")
+    assert len({urn("a", "b"), urn("ab"), urn("a", "b", ""), urn("a", " b"), urn("b", "a")}) == 5
+    assert urn("a", None) == urn("a", "")
+    assert re.fullmatch(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", urn("a"))
+    with pytest.raises(Unfit):
+        urn("a", 1)
+    assert functions["mapping"]() == "case-fhir@1.0.0"
