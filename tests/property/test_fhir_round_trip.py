@@ -30,7 +30,9 @@ MAPPINGS = Path(mappings.__file__).parent
 REFERENCE = "ABCDEFGHIJKLMNOPQRSTUVWX23"
 HEADER = {"kind": "message.kind", "occurredAt": "message.occurredAt", "programme": "case.programme"}
 HEADER |= {"urgency": "case.urgency", "phase": "case.phase"}
-RELAXED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], deadline=None)
+RELAXED = settings(
+    max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], deadline=None
+)
 
 
 @cache
@@ -117,7 +119,7 @@ def hidden(document: dict[str, Any]) -> tuple[set[str], list[bool]]:
 def test_nothing_is_lost_on_the_way_to_fhir_and_back(message: CaseMessage) -> None:
     out = loaded("case-fhir").apply(whole(message), now=NOW)
     assert out.losses == ()
-    for format in (FhirJson(), FhirXml()):
+    for format in (FhirJson(validate=False), FhirXml(validate=False)):  # R4 has its own test below
         envelope = format.read(format.write(out.document))
         assert envelope.findings == ()
         back = loaded("cit-fhir").apply(envelope.document, now=NOW)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import cache
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from connectors.formats.fhir_json import FhirJson
 from connectors.formats.fhir_xml import FhirXml
 from connectors.formats.fhir_xml_convert import from_xml, to_xml
 from mappings.codebook import CodebookShelf
-from mappings.engine import load_mapping
+from mappings.engine import CompiledMapping, load_mapping
 from schakel.errors import Refusal, Unmappable
 from tests.property.test_fhir_bundles import BODIES, CANARY, FOLDER, NOW, _edits, _mangle
 
@@ -62,6 +63,11 @@ def mangled(body: bytes, changes: list[tuple[int, str, str]]) -> bytes:
     return etree.tostring(root)
 
 
+@cache
+def mapping() -> CompiledMapping:
+    return load_mapping(FOLDER, CodebookShelf.load())
+
+
 def said(body: bytes, *, validate: bool) -> str:
     """Everything that the hub would say of it."""
     try:
@@ -69,7 +75,7 @@ def said(body: bytes, *, validate: bool) -> str:
     except Refusal as refusal:
         return str(refusal.findings)
     try:
-        mapped = load_mapping(FOLDER, CodebookShelf.load()).apply(envelope.document, now=NOW)
+        mapped = mapping().apply(envelope.document, now=NOW)
     except Unmappable as parked:
         return str((envelope.findings, parked.findings))
     return str((envelope.findings, mapped.losses))
