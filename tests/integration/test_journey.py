@@ -508,4 +508,4 @@ async def test_another_format_than_the_partners_is_refused_with_what_was_expecte
     assert "fhir-json" in caught.value.findings[0].en
     with pytest.raises(UnsupportedFormat) as caught:
         await stage.send("thv-pool", cit("westland"), JSON)
-    assert "fhir-json" in caught.value.findings[0].nl
+    assert "FHIR (JSON)" in caught.value.findings[0].nl
