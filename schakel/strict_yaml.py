@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,6 +22,7 @@ class Strict(BaseModel):
 
 
 Model = TypeVar("Model", bound=BaseModel)
+_LONGEST_NAME: Final = 80
 
 
 class _Loader(yaml.CSafeLoader):  # libyaml's parser: an eighth of the time of the one in Python
@@ -114,6 +115,6 @@ def line_of(tree: yaml.Node | None, location: Sequence[str | int]) -> int:
 
 
 def near(name: str, known: Sequence[str]) -> str:
-    """` (did you mean x?)` when a known name lies near, else nothing."""
-    close = difflib.get_close_matches(name, known, n=1)
+    """` (did you mean x?)` when a known name lies near, else nothing; what is too long for a name is not compared."""
+    close = difflib.get_close_matches(name, known, n=1) if len(name) <= _LONGEST_NAME else []
     return f" (did you mean {close[0]}?)" if close else ""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 from jsonschema.exceptions import ValidationError
@@ -13,6 +14,7 @@ from schakel.errors import Finding
 from schakel.strict_yaml import dotted, near
 
 MAX_FINDINGS: Final = 20
+_LOOKED_AT: Final = 1_000
 CODES: Final = frozenset({"enum", "const"})  # a value of the right kind that nobody knows: to be parked, not refused
 _RULES: Final = {
     "required": ("verplicht veld ontbreekt", "a required field is missing"),
@@ -30,8 +32,8 @@ _RULES: Final = {
 
 
 def findings_of(errors: Iterable[ValidationError]) -> tuple[Finding, ...]:
-    """At most twenty, each once, in the order of their places."""
-    ordered = sorted(errors, key=lambda error: dotted(list(error.absolute_path)))
+    """At most twenty, each once, in the order of their places; of a document with thousands of them, of the first."""
+    ordered = sorted(islice(errors, _LOOKED_AT), key=lambda error: dotted(list(error.absolute_path)))
     return tuple(list(dict.fromkeys(finding for error in ordered for finding in _findings(error)))[:MAX_FINDINGS])
 
 
@@ -60,7 +62,8 @@ def _findings(error: ValidationError) -> list[Finding]:
     names: list[str] = [""]
     if rule == "additionalProperties":
         known = list(schema["properties"])
-        names = [f"{UNKNOWN}{near(name, known)}" for name in _instance(error) if name not in known]
+        strangers = islice((name for name in _instance(error) if name not in known), MAX_FINDINGS)
+        names = [f"{UNKNOWN}{near(name, known)}" for name in strangers]
     elif rule == "required":
         names = [name for name in schema["required"] if name not in _instance(error)]
     return [_finding(f"{place}.{name}".strip(".") or "(document)", f"schema: {rule}", nl, en) for name in names]

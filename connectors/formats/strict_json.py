@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 from schakel.errors import Finding, Malformed
 
 MAX_DEPTH: Final = 64
+MAX_VALUES: Final = 50_000  # what is read after this looks at each of them; a full message has some hundreds
 MAX_INTEGER: Final = 2**53 - 1  # RFC 7493 section 2.2: beyond it two parsers can read two numbers
 _BOM: Final = b"\xef\xbb\xbf"
 _SUSPECT_ESCAPE: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
@@ -26,6 +27,7 @@ _TOKEN: Final = re.compile(
 )
 
 _DEPTH: Final = "json: at most 64 levels"
+_VALUES: Final = "json: at most 50 000 values"
 _SAID: Final = {
     "json: UTF-8": ("iets anders dan UTF-8", "something other than UTF-8"),
     "json: no byte order mark": ("een byte order mark", "a byte order mark"),
@@ -35,6 +37,7 @@ _SAID: Final = {
     "json: number out of range": ("een getal buiten het bereik", "a number out of range"),
     "json: no NaN or Infinity": ("NaN of Infinity", "NaN or Infinity"),
     _DEPTH: ("meer dan 64 niveaus", "more than 64 levels"),
+    _VALUES: ("meer dan 50 000 waarden", "more than 50 000 values"),
 }
 
 
@@ -68,8 +71,11 @@ def read_json(body: bytes) -> Any:
     except RecursionError:
         _go_through(text)
         _refuse("(document)", _DEPTH)
-    if quick.suspect or _SUSPECT_ESCAPE.search(text) or _too_deep(value):
+    beyond = _beyond(value)
+    if quick.suspect or _SUSPECT_ESCAPE.search(text) or beyond == _DEPTH:
         _go_through(text)
+    if beyond is not None:
+        _refuse("(document)", beyond)
     return value
 
 
@@ -109,21 +115,22 @@ class _Quick:
         self.suspect = True
 
 
-def _too_deep(value: Any) -> bool:
-    """Whether containers nest deeper than allowed; level by level, so that depth costs no stack."""
+def _beyond(value: Any) -> str | None:
+    """The bound that is passed, if any; level by level, so that depth costs no stack."""
     level = [value] if isinstance(value, dict | list) else []
-    depth = 0
+    depth = values = 0
     while level:
         depth += 1
-        if depth > MAX_DEPTH:
-            return True
+        values += sum(map(len, level))
+        if depth > MAX_DEPTH or values > MAX_VALUES:
+            return _DEPTH if depth > MAX_DEPTH else _VALUES
         level = [
             each
             for container in level
             for each in (container.values() if isinstance(container, dict) else container)
             if isinstance(each, dict | list)
         ]
-    return False
+    return None
 
 
 def _number_fault(digits: str) -> bool:

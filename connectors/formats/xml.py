@@ -15,6 +15,8 @@ from schakel.errors import Finding, Malformed
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_DEPTH: Final = 64  # elements in each other; the deepest StUF message has fewer than twenty
+MAX_ELEMENTS: Final = 50_000  # what is read after this looks at each of them; a full message has some hundreds
+MAX_ATTRIBUTES: Final = 256  # of one element
 MAX_TEXT: Final = 262_144  # characters in one element: as much as a mapping can take
 
 _DOCTYPE = re.compile(r"<!DOCTYPE", re.IGNORECASE)
@@ -86,14 +88,21 @@ def _checked_text(body: bytes) -> str:
 
 
 def _within_bounds(root: etree._Element, max_depth: int) -> None:
-    """Walk without recursion: a deep document must not reach our own stack."""
+    """Walk without recursion: a deep document must not reach our own stack, nor a wide one our time."""
     stack = [(root, 1)]
+    elements = 1
     while stack:
         element, depth = stack.pop()
+        place = f"line {element.sourceline}"
+        elements += len(element)
         if depth > max_depth:
-            raise Malformed(_finding(f"line {element.sourceline}", "xml-depth", "is te diep", "is too deep"))
+            raise Malformed(_finding(place, "xml-depth", "is te diep", "is too deep"))
+        if elements > MAX_ELEMENTS:
+            raise Malformed(_finding(place, "xml-elements", "heeft te veel elementen", "has too many elements"))
+        if len(element.attrib) > MAX_ATTRIBUTES:
+            raise Malformed(_finding(place, "xml-attributes", "heeft te veel attributen", "has too many attributes"))
         if len(element.text or "") > MAX_TEXT:
-            raise Malformed(_finding(f"line {element.sourceline}", "xml-text-size", "is te lang", "is too long"))
+            raise Malformed(_finding(place, "xml-text-size", "is te lang", "is too long"))
         stack.extend((child, depth + 1) for child in element)
 
 
