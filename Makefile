@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test check format lint types layers wheel lock clean
+.PHONY: help install demo test fuzz check format lint types layers wheel lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,10 @@ demo: install ## referrals go from door to door, on this machine, in under half 
 
 test: install ## every test
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+fuzz: install ## the long run: mangled bytes at both doors, and at every reader
+	$(BIN)/python -m pytest tests/fuzz/doors.py
+	$(BIN)/python -m tests.fuzz.run --seconds 60
 
 check: install format lint types layers test ## everything that must hold before a commit
 

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Whatever bytes come to a door: an answer in good time, in bounded memory, and nothing accepted that is not counted.
+
+Over the real ASGI application with a real hub and its database, for every format at both doors and for what a FHIR
+client writes. The long run over the readers alone is `make fuzz`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import resource
+import time
+import tracemalloc
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, Final
+
+import apsw
+import httpx2
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from api.app import create_app
+from connectors.formats import formats
+from connectors.formats.fhir_xml_convert import to_xml
+from schakel.bootstrap import initialise
+from schakel.errors import Refusal
+from schakel.keys import new_key
+from schakel.ports import AnswerFormat, Envelope, Receipt
+from schakel.region import Partner
+from schakel.settings import Settings
+from tests.integration.stage import MovedClock, Stage, reopen_stage, thv
+from tests.support.hostile import CANARY, LARGEST, examples, mutated
+from tests.support.large import large
+
+SECONDS: Final = 2.0  # of this process, for one request
+WAITS: Final = 30.0  # by the clock on the wall: then it hangs
+TIMES: Final = 80  # a body's own size, in objects of Python
+PROCESS: Final = 512 * 1024  # KiB that the process may grow by
+ANSWERS: Final = tuple(name for name, each in formats().items() if isinstance(each, AnswerFormat))
+PARTNERS: Final[list[dict[str, Any]]] = [
+    {"id": "cit", "sends": {"formats": ["fhir-json", "fhir-xml"]}},
+    {"id": "perspektief", "receives": {"answers": list(ANSWERS)}},
+]
+SOURCES: Final = {
+    "fhir-json": "cit",
+    "fhir-xml": "cit",
+    "thv-json": "thv-pool",
+    "thv-csv": "thv-pool",
+    "case-json": "thv-pool",
+    "stuf-jz": "veilig-thuis",
+}
+LEAD: Final = "perspektief"
+FEW: Final = settings(deadline=None, max_examples=40, database=None, suppress_health_check=list(HealthCheck))
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where bytes go, as whom and as what, and good ones to begin with."""
+
+    name: str
+    method: str
+    path: str
+    partner: str
+    media_type: str
+    bodies: tuple[bytes, ...]
+
+
+@dataclass
+class House:
+    """A hub on disk behind its application, with a case that its lead was asked about (`reference`)."""
+
+    runner: asyncio.Runner
+    stage: Stage
+    client: httpx2.AsyncClient
+    keys: Mapping[str, str]
+    accepted: set[str] = field(default_factory=set)
+    reference: str = ""
+
+    def send(self, door: Door, body: bytes) -> httpx2.Response:
+        headers = {"authorization": f"Bearer {self.keys[door.partner]}", "content-type": door.media_type}
+        path = door.path.format(reference=self.reference)
+        sent = self.client.request(door.method, path, content=body, headers=headers)
+        return self.runner.run(asyncio.wait_for(sent, WAITS))
+
+    def counted(self) -> None:
+        """Everything accepted is in the database and nothing else is; the accountant finds no hole, now and when all
+        that could be rendered has gone out."""
+        holes = self.runner.run(self.stage.holes())
+        assert holes == []
+        for _ in range(50):
+            if not self.runner.run(self.stage.hub.dispatch.run_once()):
+                break
+        assert self.runner.run(self.stage.holes()) == []
+        connection = apsw.Connection(str(self.stage.hub.settings.database_file), flags=apsw.SQLITE_OPEN_READONLY)
+        kept = {row[0] for row in connection.execute("SELECT id FROM raw_referral")}
+        connection.close()
+        assert kept == self.accepted
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("hub")
+    (folder / "overlay").mkdir()
+    (folder / "overlay" / "partners.yaml").write_text(json.dumps({"partners": PARTNERS}), encoding="utf-8")
+    chosen = Settings(
+        _env_file=None,
+        home=folder / "home",
+        region_overlay=folder / "overlay",
+        log_level="error",
+        requests_per_minute=10_000_000,
+        waiting_limit=100_000,
+    )
+    initialise(chosen)
+    with asyncio.Runner() as runner:
+        stage = reopen_stage(chosen, MovedClock())
+        keys = {}
+        for name in ("cit", "thv-pool", "veilig-thuis", LEAD):
+            keys[name], row = new_key(name, now=stage.clock.now())
+            runner.run(stage.hub.store.add_key(row))
+        through = httpx2.ASGITransport(app=create_app(stage.hub))
+        client = httpx2.AsyncClient(transport=through, base_url="http://hub")
+        made = House(runner, stage, client, keys)
+        _note_accepted(made)
+        runner.run(stage.send("thv-pool", thv("delft-tweede-thv")))
+        runner.run(stage.hub.dispatch.run_once())
+        made.reference = stage.views()[LEAD][0]["request"]["reference"]
+        yield made
+        runner.run(client.aclose())
+        runner.run(stage.hub.aclose())
+
+
+def _note_accepted(house: House) -> None:
+    """Keeps the id of every message that the intake says it has accepted, whatever the format makes of that."""
+    intake = house.stage.hub.intake
+    receive = intake.receive
+
+    async def noting(partner: Partner, body: bytes, media_type: str, received_at: datetime) -> tuple[Envelope, Receipt]:
+        envelope, receipt = await receive(partner, body, media_type, received_at)
+        house.accepted.add(receipt.message_id)
+        return envelope, receipt
+
+    intake.receive = noting  # type: ignore[method-assign]
+
+
+def doors() -> list[Door]:
+    known, asked, answered = formats(), examples(answers=False), examples(answers=True)
+    found = [
+        Door(f"{name}", "POST", "/v1/referrals", SOURCES[name], known[name].media_types[0], tuple(asked[name]))
+        for name in known
+    ]
+    found += [
+        Door(f"{name} answer", "POST", "/v1/answers", LEAD, known[name].media_types[0], tuple(answered[name]))
+        for name in ANSWERS
+    ]
+    plain = {"reference": "REFERENCE", "answer": "confirmed", "contact": {"name": "P. Proef", "phone": "015"}}
+    alone = [each for each in map(json.loads, _readable(answered["fhir-json"])) if each.get("resourceType") == "Task"]
+    tasks = [each | {"id": "REFERENCE"} for each in alone]
+    patch = [{"op": "replace", "path": "/status", "value": "accepted"}]
+    event = {
+        "specversion": "1.0",
+        "id": "1",
+        "type": "nl.voorbeeld.aanmelding.v1",
+        "source": "urn:nld:oin:00000099000000001001:systeem:pool",
+        "data": json.loads(thv("den-haag-eerste-thv")),
+    }
+    one_task = "/v1/fhir/Task/{reference}"
+    return [
+        *found,
+        Door("plain answer", "POST", "/v1/answers", LEAD, "application/json", (_json(plain),)),
+        Door("event", "POST", "/v1/referrals", "thv-pool", "application/cloudevents+json", (_json(event),)),
+        Door("task", "PUT", one_task, LEAD, "application/fhir+json", tuple(map(_json, tasks))),
+        Door("task xml", "PUT", one_task, LEAD, "application/fhir+xml", tuple(map(to_xml, tasks))),
+        Door("task patch", "PATCH", one_task, LEAD, "application/json-patch+json", (_json(patch),)),
+        Door("task merge", "PATCH", one_task, LEAD, "application/merge-patch+json", (_json({"status": "rejected"}),)),
+    ]
+
+
+def _readable(bodies: Sequence[bytes]) -> Iterator[bytes]:
+    for body in bodies:
+        with contextlib.suppress(ValueError):
+            json.loads(body)
+            yield body
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+DOORS: Final = doors()
+EACH: Final = pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
+
+
+def addressed(house: House, door: Door) -> tuple[bytes, ...]:
+    """The good bodies as this partner would send them, about the request that really was made: answers get all the way
+    in."""
+    own = {b"(?:REFERENCE|ABCDEFGHIJKLMNOPQRSTUVWX23|ANTWOORD0123456789ABCDEFGH)": house.reference}
+    own |= {b"00000099000000(?!000001)[0-9]{6}": house.stage.partner(door.partner).oins[0]}
+    made = door.bodies
+    for pattern, text in own.items():
+        made = tuple(re.sub(pattern, text.encode(), body) for body in made)
+    return made
+
+
+def renamed(door: Door, body: bytes, number: int) -> bytes:
+    """Under a message reference of its own, so that it is no duplicate of the one before."""
+    reference = next((each for each in _references(door) if each in body), None)
+    return body if reference is None else body.replace(reference, b"FUZZ-%06d" % number)
+
+
+@cache
+def _references(door: Door) -> tuple[bytes, ...]:
+    """The message references of the good bodies: longest first, for one can be part of another."""
+    found = set()
+    known = formats().get(door.name)
+    for body in door.bodies if known is not None else ():
+        with contextlib.suppress(Refusal):
+            found.add(known.read(body).message_reference.partition("#")[0].encode())
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def check(answer: httpx2.Response, door: Door) -> None:
+    """No failure of ours, and no refusal that repeats what came. SOAP 1.1 says refusals with 500, in a Fault."""
+    fault = answer.status_code == 500 and b":Fault" in answer.content and b"Fo0" in answer.content
+    assert answer.status_code < 500 or fault, (answer.status_code, answer.text[:300])
+    if answer.status_code >= 400 and not door.name.startswith(
+        "stuf"
+    ):  # a StUF reply names the sender's system, as it must
+        assert CANARY not in answer.text
+    if answer.status_code >= 400 and answer.headers["content-type"] == "application/problem+json":
+        assert {"title", "titleEn", "detail", "detailEn"} <= set(answer.json())
+
+
+@EACH
+def test_mangled_bytes_get_an_answer_in_time(house: House, door: Door) -> None:
+    bodies = addressed(house, door)
+    seen: set[int] = set()
+
+    mangled = st.builds(mutated, st.sampled_from(bodies), st.integers(0, 2**63))
+
+    @FEW
+    @given(st.one_of(mangled, mangled, mangled, st.sampled_from(bodies), st.binary(max_size=300)))
+    def attempt(body: bytes) -> None:
+        now = house.stage.clock.forward(timedelta(milliseconds=100))
+        body = renamed(door, body, int(now.timestamp() * 10) % 1_000_000)
+        began = time.process_time()
+        answer = house.send(door, body)
+        took = time.process_time() - began
+        assert took < SECONDS, f"{took:.1f} s"
+        check(answer, door)
+        seen.add(answer.status_code)
+
+    attempt()
+    assert seen >= {400}, "so that it is known that bad bytes came through"
+    assert seen & {200, 202}, "and good ones"
+    house.counted()
+
+
+@pytest.mark.parametrize("door", [door for door in DOORS if door.name in SOURCES], ids=lambda door: door.name)
+def test_the_largest_bodies_take_bounded_time_and_memory(house: House, door: Door) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    took: dict[str, float] = {}
+    for name, body in large(addressed(house, door), LARGEST).items():
+        began = time.process_time()
+        check(house.send(door, body), door)
+        took[name] = time.process_time() - began
+        assert took[name] < SECONDS, f"{name}: {took[name]:.1f} s"
+    # the memory of parsers that are not Python's shows here; the file's other tests may have been there before
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < PROCESS
+    smaller = large(addressed(house, door), LARGEST // 8)
+    for name in sorted(took, key=lambda each: took[each])[-3:]:
+        tracemalloc.start()
+        try:
+            house.send(door, smaller[name])
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < TIMES * len(smaller[name]), f"{name}: {peak / len(smaller[name]):.0f} times the body"
+    house.counted()
+
+
+def test_every_format_is_tried_at_its_doors() -> None:
+    assert set(SOURCES) == set(formats())
+    assert {door.name for door in DOORS} >= {*formats(), *(f"{name} answer" for name in ANSWERS)}
