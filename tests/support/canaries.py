@@ -79,6 +79,7 @@ def _disguises(text: str) -> tuple[bytes, ...]:
 
 
 _NUMBERS = itertools.count(1)
+_PEOPLE = itertools.count()  # apart: there are few hundred BSNs in the test range, and each is one person's
 _BSNS = [text for number in range(999990000, 999999991) if bsn_number.is_valid(text := str(number))]
 
 
@@ -99,7 +100,7 @@ class Garden:
         )
 
     def bsn(self, path: str, side: str) -> str:
-        return self.plant(_BSNS[next(_NUMBERS) % len(_BSNS)], path, "person", side)
+        return self.plant(_BSNS[next(_PEOPLE) % len(_BSNS)], path, "person", side)
 
     def phone(self, path: str, kind: str, side: str) -> str:
         return self.plant(f"0699{next(_NUMBERS):06}", path, kind, side)
