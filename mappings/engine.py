@@ -39,7 +39,7 @@ VIEWS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {  # what outgoing ma
 }
 LANGUAGE: Final = "schakel-mapping/1"
 HERE: Final = Path(__file__).parent
-MAX_ITEMS: Final = 1_000  # of one `each`
+MAX_ITEMS: Final = 250  # of one `each`: a household has sixty members at the most
 MAX_EVALUATIONS: Final = 20_000  # per message
 MAX_SECONDS: Final = 1.0  # of the processor, per message: a household of sixty takes a tenth of it
 MAX_FINDINGS: Final = 50

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Changes JSON values by JSON Patch (RFC 6902) and Merge Patch (RFC 7396). Pure: the value given stays as it is."""
+"""Changes JSON values by JSON Patch (RFC 6902) and Merge Patch (RFC 7396). Pure: the value given stays as it is.
+
+A patch can be short and still make much: whoever copies the whole into itself doubles it each time. So what a patch
+puts in its place, all operations together, is bounded, and so is how deep it comes to stand.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ from typing import Any, Final
 from schakel.errors import Conflict, Finding, Malformed, Refusal
 
 MAX_OPERATIONS: Final = 100
+MAX_PLACED: Final = 1_048_576  # characters of text, a value counting for sixteen: as much as a body can hold
+MAX_DEPTH: Final = 64  # as of a document that comes in
 _INDEX: Final = re.compile(r"^(?:0|[1-9][0-9]{0,5})$", re.ASCII)
 _NEEDS: Final = {
     "add": {"path", "value"},
@@ -41,18 +47,18 @@ def json_patch(target: Any, patch: Any) -> Any:
         raise _fault(
             "(document)", "list", "Een lijst van bewerkingen wordt verwacht.", "Expected a list of operations."
         )
-    made = copy.deepcopy(target)
+    made, room = copy.deepcopy(target), _Room()
     for position, operation in enumerate(patch):
         place = f"[{position}]"
         word = operation.get("op") if isinstance(operation, Mapping) else None
         if not isinstance(word, str) or word not in _NEEDS or not _NEEDS[word] <= operation.keys():
             nl, en = "Deze bewerking bestaat niet of is niet compleet.", "No such operation, or it is not complete."
             raise _fault(place, "operation", nl, en)
-        made = _apply(made, word, operation, place)
+        made = _apply(made, word, operation, place, room)
     return made
 
 
-def _apply(document: Any, word: str, operation: Mapping[str, Any], place: str) -> Any:
+def _apply(document: Any, word: str, operation: Mapping[str, Any], place: str, room: _Room) -> Any:
     path = _parts(operation["path"], place)
     if word == "test":
         if not _same(_at(document, path, place), operation["value"]):
@@ -61,18 +67,43 @@ def _apply(document: Any, word: str, operation: Mapping[str, Any], place: str) -
         return document
     if word == "remove":
         return _without(document, path, place)
+    source = _parts(operation["from"], place) if word in ("move", "copy") else []
+    value = _at(document, source, place) if word in ("move", "copy") else operation["value"]
+    room.take(value, len(path), place)
     if word == "replace":
         _at(document, path, place)
-        return _with(_without(document, path, place) if path else None, path, operation["value"], place)
+        return _with(_without(document, path, place) if path else None, path, value, place)
     if word == "add":
-        return _with(document, path, operation["value"], place)
-    source = _parts(operation["from"], place)
-    value = copy.deepcopy(_at(document, source, place))
+        return _with(document, path, value, place)
+    value = copy.deepcopy(value)
     if word == "move":
         if path[: len(source)] == source and path != source:
             raise _fault(place, "move", "Niets kan in zichzelf.", "Nothing moves into itself.")
         document = _without(document, source, place)
     return _with(document, path, value, place)
+
+
+class _Room:
+    """What may still be put in a place."""
+
+    def __init__(self) -> None:
+        self._left = MAX_PLACED
+
+    def take(self, value: Any, depth: int, place: str) -> None:
+        """`depth`: of the place that the value comes to. Raises Malformed."""
+        stack = [(value, depth)]
+        while stack:
+            each, level = stack.pop()
+            self._left -= 16 + (len(each) if isinstance(each, str) else 0)
+            if level > MAX_DEPTH:
+                raise _fault(place, "depth", "Zo wordt het te diep.", "This becomes too deep.")
+            if self._left < 0:
+                raise _fault(place, "size", "Zo wordt het te groot.", "This becomes too large.")
+            if isinstance(each, Mapping):
+                self._left -= sum(map(len, each))
+                stack.extend((one, level + 1) for one in each.values())
+            elif isinstance(each, list):
+                stack.extend((one, level + 1) for one in each)
 
 
 def _same(one: Any, other: Any) -> bool:

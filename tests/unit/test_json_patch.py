@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import Any
 
 import pytest
@@ -103,6 +104,33 @@ _operations = st.lists(
     ),
     max_size=4,
 )
+
+
+_CHAIN: Any = {}
+for _ in range(55):
+    _CHAIN = {"a": _CHAIN}
+
+
+@pytest.mark.parametrize(
+    ("rule", "patch"),
+    [
+        ("size", [{"op": "copy", "from": "", "path": f"/k{n}"} for n in range(40)]),
+        ("size", [{"op": "copy", "from": "/text", "path": "/many/-"}] * 40),
+        (
+            "size",
+            [{"op": "move", "from": place, "path": other} for place, other in [("/many", "/b"), ("/b", "/many")] * 9],
+        ),
+        ("depth", [{"op": "add", "path": "/a", "value": _CHAIN}, {"op": "copy", "from": "/a", "path": "/a" * 50}]),
+        ("depth", [{"op": "add", "path": "/a", "value": _CHAIN}] + [{"op": "copy", "from": "", "path": "/a" * 9}] * 90),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[-1]["op"],
+)
+def test_a_short_patch_makes_nothing_large_or_deep(rule: str, patch: list[Any]) -> None:
+    began = time.process_time()
+    with pytest.raises(Malformed) as caught:
+        json_patch({"text": "t" * 100_000, "many": [1] * 10_000}, patch)
+    assert caught.value.findings[0].rule == f"json-patch: {rule}"
+    assert time.process_time() - began < 2
 
 
 @given(document=_json, operations=_operations)
