@@ -135,7 +135,7 @@ def build(
     time = clock or SystemClock()
     log = open_log(settings.log_level, sys.stderr)
     vault = open_vault(settings.keys)
-    heart = _heart(settings, vault, time, log)
+    heart = open_heart(settings, vault, time, log)
     region, new_id = heart.region, heart.new_id
     ways = _channels(settings, region) if channels is None else channels
     tellers = _senders(settings, region, time) if senders is None else senders
@@ -208,12 +208,12 @@ def previewer(settings: Settings, *, clock: Clock | None = None) -> Previewer:
         keys = Path(folder) / "keys.json"
         create_key_file(keys)
         vault = open_vault(keys)
-    heart = _heart(settings, vault, clock or SystemClock(), open_log("error", sys.stderr))
+    heart = open_heart(settings, vault, clock or SystemClock(), open_log("error", sys.stderr))
     return Previewer(region=heart.region, renderer=heart.renderer, door=lambda store: heart.intake(store, Silent()))
 
 
 @dataclass(frozen=True, slots=True)
-class _Heart:
+class Heart:
     """What reads, decides and renders, wherever it is kept."""
 
     settings: Settings
@@ -300,7 +300,8 @@ def own_folders(settings: Settings) -> tuple[Path, ...]:
     return (region_folder(settings.region), *((overlay,) if overlay else ()))
 
 
-def _heart(settings: Settings, vault: FileVault, time: Clock, log: Log) -> _Heart:
+def open_heart(settings: Settings, vault: FileVault, time: Clock, log: Log) -> Heart:
+    """Everything but store, broker and channels. Raises ConfigurationError."""
     from schakel.disclosure import Disclosure
     from schakel.identifiers import ENTROPY_BYTES, uuid7
     from schakel.rendering import Renderer
@@ -321,10 +322,10 @@ def _heart(settings: Settings, vault: FileVault, time: Clock, log: Log) -> _Hear
         vault=vault,
         public_url=settings.public_url,
     )
-    return _Heart(settings, region, formats, mappings, vault, renderer, new_id, log)
+    return Heart(settings, region, formats, mappings, vault, renderer, new_id, log)
 
 
-def _drop(settings: Settings, door: Intake, store: SqliteStore, heart: _Heart, clock: Clock) -> FileDrop | None:
+def _drop(settings: Settings, door: Intake, store: SqliteStore, heart: Heart, clock: Clock) -> FileDrop | None:
     if settings.drop_folder is None:
         return None
     from connectors.intakes.file_drop import FileDrop

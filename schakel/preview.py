@@ -157,13 +157,13 @@ class Previewer:
             view=None,
         )
         try:
-            claimed = _claimed(arrival, decision, delivery, number)
+            claimed = first_attempt(arrival, decision, delivery, number)
             return replace(shown, view=self._renderer.render(claimed, now=arrival.received_at))
         except PoisonDelivery as error:
             return replace(shown, trouble=error.reason)
 
 
-def _claimed(arrival: Arrival, decision: Decision, delivery: NewDelivery, number: int) -> Claimed:
+def first_attempt(arrival: Arrival, decision: Decision, delivery: NewDelivery, number: int) -> Claimed:
     """The delivery as a worker would hold it, at its first attempt."""
     assert decision.case_id is not None
     assert decision.new_case is not None
