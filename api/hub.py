@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from schakel.involvement import OwnWords
+from schakel.ledger_records import AnswerOutcome
 from schakel.log import Log
 from schakel.message import Answer
 from schakel.ports import AnswerFormat, Clock, Envelope, Format, Receipt, Store
-from schakel.records import AnswerOutcome, RequestQuery
+from schakel.records import RequestQuery
 from schakel.region import Partner, Region
 from schakel.settings import Settings
 

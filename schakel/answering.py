@@ -14,11 +14,12 @@ from typing import Any, Final, Protocol
 
 from schakel.errors import Finding, Malformed, Unmappable, UnsupportedFormat
 from schakel.intake import check_sender
+from schakel.ledger_records import AnswerOutcome
 from schakel.likeness import LooksLike, Wanted
 from schakel.log import Log
 from schakel.message import ANSWER, Answer
 from schakel.ports import AnswerFormat, DeliveryStore, DeliveryWord, Envelope
-from schakel.records import AnswerOutcome, Claimed, DeliveryOutcome, NewAlarm
+from schakel.records import Claimed, DeliveryOutcome, NewAlarm
 from schakel.region import Partner, Region
 from schakel.rendering import Mapper
 from schakel.retry import next_attempt

@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
-from schakel.deadlines import again_at
+from schakel.deadlines import due_of, next_step, overdue_steps, owner_of
 from schakel.errors import SchakelError, TemporaryFailure
+from schakel.ledger_records import DeadlineStep, RunningDeadline
 from schakel.log import Log
 from schakel.ports import AdminStore, AlarmNotice, AlarmSender, Clock, LedgerStore
-from schakel.records import AlarmRow, DueRequest, NewAlarm
+from schakel.records import AlarmRow, NewAlarm
 from schakel.region import AlarmRoute, Region
 
 TICK: Final = 1.0  # seconds; the window in which audit rows are not yet in the chain
@@ -24,7 +26,9 @@ LINKS_PER_TICK: Final = 5_000
 DUE_PER_TICK: Final = 200
 SEND_LIMIT: Final = 20.0  # seconds for one attempt to reach a human
 COORDINATOR: Final = "coordinator"
-OVERDUE: Final = "answer-overdue"
+DEADLINE: Final = "deadline:"  # the cause of an alarm, before the kind of deadline
+QUIET: Final = timedelta(days=365)  # a deadline's alarm rings again with its next step, and not before
+LOCAL: Final = ZoneInfo("Europe/Amsterdam")
 MAIL: Final = "smtp"
 PAGER: Final = "webhook"
 
@@ -78,28 +82,39 @@ class ClockWork:
         reached, unreached = await self._ring(now)
         return Tick(linked=linked, reached=reached, unreached=unreached, reminded=reminded)
 
-    # -- answers that are late
+    # -- deadlines: reminders before, the ladder after
 
     async def _remind(self, now: datetime) -> int:
-        due = await self._ledger.due_requests(now=now, limit=DUE_PER_TICK)
+        due = await self._ledger.due_deadlines(now=now, limit=DUE_PER_TICK)
         if due:
-            await self._ledger.remind([(one, self._overdue(one), self._again(one, now)) for one in due], now=now)
+            await self._ledger.step_deadlines([self._step(one, now) for one in due], now=now)
         return len(due)
 
-    def _overdue(self, due: DueRequest) -> NewAlarm:
-        partner = self._region.partner(due.partner)
-        name = partner.name if partner else due.partner
-        since = due.due_at.strftime("%Y-%m-%d %H:%M UTC")
-        return NewAlarm(
-            cause=OVERDUE,
-            subject=due.id,
-            owner=COORDINATOR,
-            nl=f"{name} ({due.role}) heeft nog niet geantwoord; de termijn liep af op {since}. Neem contact op.",
-            en=f"{name} ({due.role}) has not answered yet; the deadline was {since}. Get in touch.",
-        )
+    def _step(self, running: RunningDeadline, now: datetime) -> DeadlineStep:
+        """The latest step that has come, told once with the count of those before it; and when the next one comes."""
+        due = due_of(self._region.deadlines, running)
+        if due is None:  # the region's table has lost this row: somebody is told all the same, and again
+            alarm = self._told(running, COORDINATOR)
+            return DeadlineStep(running, now + self._region.deadlines.parked_alarm_every, alarm, 1)
+        step, count = overdue_steps(due, running.seen_at, now)
+        following = next_step(due, now, False)
+        next_at = following.at if following else now + self._region.deadlines.parked_alarm_every
+        if step is None:
+            return DeadlineStep(running, next_at, None, 0)
+        owner = owner_of(self._region, step.tell, partner=running.partner, lead=running.lead)
+        return DeadlineStep(running, next_at, self._told(running, owner), count)
 
-    def _again(self, due: DueRequest, now: datetime) -> datetime:
-        return again_at(self._region.deadlines, role=due.role, now=now)
+    def _told(self, running: RunningDeadline, owner: str) -> NewAlarm:
+        partner = self._region.partner(running.partner)
+        name = partner.name if partner else running.partner
+        until = running.due_at.astimezone(LOCAL).strftime("%d-%m-%Y %H:%M")
+        return NewAlarm(
+            cause=f"{DEADLINE}{running.kind}",
+            subject=running.subject,
+            owner=owner,
+            nl=f"{name} ({running.role}): termijn {running.kind}, {until}. Neem contact op.",
+            en=f"{name} ({running.role}): deadline {running.kind}, {until}. Get in touch.",
+        )
 
     # -- alarms
 
@@ -163,6 +178,8 @@ class ClockWork:
     def _next(self, alarm: AlarmRow, told: bool) -> timedelta:
         """Told: rings again until somebody acknowledges. Not told: the list's next wait, its last one for ever."""
         deadlines = self._region.deadlines
+        if told and alarm.cause.startswith(DEADLINE):
+            return QUIET
         if told or not deadlines.alarm_retry:
             return deadlines.parked_alarm_every
         return deadlines.alarm_retry[min(alarm.attempts + 1, len(deadlines.alarm_retry) - 1)]

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from schakel.calendars import ALWAYS, Roster, add, add_days, add_months, add_working_days, find_roster, working_between
+from schakel.ledger_records import RunningDeadline
 from schakel.region import ANSWER, ASKED, LEAD, Deadline, Deadlines, Length, Region
 
 COORDINATOR: Final = "coordinator"
@@ -91,6 +92,20 @@ def clock_for(
             rows.setdefault(row.kind, row)
     dues = (_due(row, find_roster(deadlines.calendars, row.roster), at, order_end) for row in rows.values())
     return tuple(due for due in dues if due is not None)
+
+
+def due_of(deadlines: Deadlines, running: RunningDeadline) -> Due | None:
+    """The deadline of a clock that runs, from the table as it is now. None: the table has it no more."""
+    dues = clock_for(
+        deadlines,
+        event=running.event,
+        role=running.role,
+        programme=running.programme,
+        urgency=running.urgency,
+        at=running.started_at,
+        order_end=running.order_end,
+    )
+    return next((due for due in dues if due.kind == running.kind), None)
 
 
 def advance(start: datetime, length: Length, roster: Roster) -> datetime:

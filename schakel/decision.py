@@ -16,6 +16,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from schakel import household, municipality
+from schakel.clocks import ACCEPTED, Clocks
 from schakel.deadlines import due_at
 from schakel.disclosure import Secrecy
 from schakel.eligibility import Eligibility
@@ -30,6 +31,7 @@ from schakel.message import (
     MessageHeader,
     MessageKind,
     Municipality,
+    OrderStatus,
     Programme,
     Referral,
 )
@@ -111,6 +113,7 @@ class Asking:
         self._region = region
         self._vault = vault
         self._new_id = new_id
+        self._clocks = Clocks(deadlines=region.deadlines, new_id=new_id)
 
     def ask(
         self,
@@ -141,6 +144,15 @@ class Asking:
                         reference=self._vault.reference("request", request_id),
                         case_reference=self._vault.reference("case", f"{case_id}:{partner}"),
                         due_at=due,
+                        deadlines=self._clocks.started(
+                            subject=request_id,
+                            event=ACCEPTED,
+                            partner=partner,
+                            role=role,
+                            programme=programme,
+                            urgency=urgency,
+                            at=now,
+                        ),
                     )
                 )
             deliveries.append(self._delivery(partner, role, urgency, request_id, late))
@@ -229,6 +241,8 @@ class Decider:
             new_case=None if home.case else self._new_case(home, referral, where),
             change=CaseChange(
                 municipality=where.code if where.in_region and not (home.case and home.case.municipality) else None,
+                urgency=referral.urgency.value,
+                order_end=_order_end(referral),
                 secrecy=self._sealed_secrecy(home),
                 orders=orders,
                 max_ordinal=ordinal,
@@ -440,6 +454,14 @@ class Decider:
             municipality=where.code if where.in_region else None,
             wrapped_key=home.wrapped_key,
         )
+
+
+def _order_end(referral: Referral) -> datetime | None:
+    """When the restraining order ends, as far as the source says so."""
+    order = referral.trigger.restraining_order
+    if order is None or order.status not in (OrderStatus.IMPOSED, OrderStatus.EXTENDED):
+        return None
+    return order.extended_until or order.ends_at
 
 
 def share_secrecy(vault: Vault, one: CaseFacts, other: CaseFacts) -> bytes | None:

@@ -30,6 +30,8 @@ class Failpoint(StrEnum):
     STORE_RECEIVE_AFTER_COMMIT = "store.receive.after-commit"
     STORE_ANSWER_BEFORE_COMMIT = "store.answer.before-commit"
     STORE_ANSWER_AFTER_COMMIT = "store.answer.after-commit"
+    STORE_ACT_BEFORE_COMMIT = "store.act.before-commit"  # something is said or done in a case
+    STORE_ACT_AFTER_COMMIT = "store.act.after-commit"
     STORE_SETTLE_BEFORE_COMMIT = "store.settle.before-commit"
     STORE_SETTLE_AFTER_COMMIT = "store.settle.after-commit"
     STORE_SUPERSEDE_BEFORE_COMMIT = "store.supersede.before-commit"

@@ -16,21 +16,25 @@ from typing import Any, Final
 
 from schakel.errors import Conflict, Finding, NotFound, Refusal, Unmappable
 from schakel.feedback import Telling
+from schakel.ledger_records import (
+    AnswerArrival,
+    AnswerDecision,
+    AnswerOutcome,
+    AnswerTrouble,
+    EndedDeadline,
+    LedgerDecision,
+    RequestFacts,
+)
 from schakel.log import Log
 from schakel.message import Answer
 from schakel.ports import AdminStore, LedgerStore, Vault
 from schakel.records import (
-    AnswerArrival,
-    AnswerDecision,
-    AnswerOutcome,
     AnswerRow,
-    AnswerTrouble,
     AuditEntry,
     CaseRecord,
     NewAlarm,
     NewParked,
     OwnRequest,
-    RequestFacts,
     RequestQuery,
     RequestRow,
     SealPlace,
@@ -48,6 +52,7 @@ REASONS: Final = frozenset({"no-capacity", "not-suitable", "wrongly-addressed", 
 NOTED: Final = "noted"
 STALE: Final = "answer:stale-version"
 EVENT: Final = {"received": "receive", "confirmed": "confirm", "declined": "decline"}
+ENDING: Final = frozenset({"confirm", "decline"})  # with these the clocks of a request stop
 SETTLED: Final = frozenset({RequestState.CONFIRMED, RequestState.DECLINED})
 
 
@@ -157,6 +162,7 @@ class Involvement:
             keep=event is None,
             contradicts=contradicts,
             alarm=self._contradicted(facts) if contradicts else self._rerouted(arrival, facts),
+            ledger=LedgerDecision(ended=(EndedDeadline(facts.id, event),)) if event in ENDING else None,
         )
 
     def _event(self, arrival: AnswerArrival, facts: RequestFacts) -> str | None:
@@ -242,7 +248,7 @@ class Involvement:
             "reference": reference,
             "programme": record.programme,
             "openedAt": _moment(record.opened_at),
-            "requests": [self._line(record, row, to=partner, openly=openly) for row in rows],
+            "requests": [self._line(record, row, to=partner, openly=openly, now=now) for row in rows],
         }
         if whole:
             view |= {
@@ -273,12 +279,12 @@ class Involvement:
         table = self._region.disclosure.roles
         return any(row.secret_addresses for row in table if row.role in roles and record.programme in row.programmes)
 
-    def _line(self, record: CaseRecord, row: RequestRow, *, to: Partner, openly: bool) -> dict[str, Any]:
+    def _line(self, record: CaseRecord, row: RequestRow, *, to: Partner, openly: bool, now: datetime) -> dict[str, Any]:
         return {
             **self._standing(row),
             "askedAt": _moment(row.asked_at),
             "dueAt": _moment(row.due_at),
-            "overdue": row.overdue,
+            "overdue": row.late(now),
             "deliveryState": row.delivery_state,
             "deliveredAt": _moment(row.delivered_at) if row.delivered_at else None,
             "contradicted": row.contradicted,

@@ -9,12 +9,21 @@ from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from schakel.errors import Finding, Refusal
-from schakel.records import (
-    Accepted,
-    AlarmRow,
+from schakel.ledger_records import (
+    Act,
+    ActOutcome,
     AnswerArrival,
     AnswerDecision,
     AnswerOutcome,
+    CaseLedger,
+    DeadlineStep,
+    LedgerDecision,
+    RequestFacts,
+    RunningDeadline,
+)
+from schakel.records import (
+    Accepted,
+    AlarmRow,
     Arrival,
     AuditEntry,
     Bell,
@@ -24,7 +33,6 @@ from schakel.records import (
     Claimed,
     Decision,
     DeliveryOutcome,
-    DueRequest,
     Facts,
     Health,
     KeyRow,
@@ -35,7 +43,6 @@ from schakel.records import (
     ParkedFacts,
     ParkedRow,
     Rendered,
-    RequestFacts,
     RequestQuery,
     SealPlace,
     SecretRow,
@@ -256,6 +263,7 @@ class Vault(Protocol):
 
 Decide = Callable[[Arrival, Facts], Decision]
 DecideAnswer = Callable[[AnswerArrival, "RequestFacts | None"], AnswerDecision]
+DecideAct = Callable[[Act, "CaseLedger | None"], LedgerDecision]
 DecideParked = Callable[[ParkedFacts], Decision]
 TellSource = Callable[[SourceMessage], "NewDelivery | None"]
 ShareSecrecy = Callable[[CaseFacts, CaseFacts], bytes | None]  # the first's secrecy, with the second's; None: as it is
@@ -327,10 +335,22 @@ class LedgerStore(Protocol):
         """The partner's own requests in cases that are not erased, oldest first, beyond request id `after` ("": from
         the first). A request's version grows with every change that the partner can see."""
 
-    async def due_requests(self, *, now: datetime, limit: int) -> list[DueRequest]: ...
+    async def act_many(self, acts: Sequence[Act], decide: DecideAct) -> list[ActOutcome | Refusal]:
+        """One transaction; one outcome per act, in order. `decide` gets the case of the act's reference as it stands
+        then (None: absent, erased, or not the actor's) and raises Refusal; what it gives is written as it is."""
 
-    async def remind(self, reminders: Sequence[tuple[DueRequest, NewAlarm, datetime]], *, now: datetime) -> None:
-        """Raises each alarm and notes when the next reminder is due."""
+    async def ledger(self, partner: str, reference: str, *, at: datetime | None = None) -> CaseLedger | None:
+        """A case by the partner's own reference; `partner` empty: by any id, for operators. `at`: as it was known then.
+        None: absent, erased or not this partner's."""
+
+    async def due_deadlines(self, *, now: datetime, limit: int) -> list[RunningDeadline]:
+        """Running clocks whose next step has come, longest waiting first."""
+
+    async def step_deadlines(self, steps: Sequence[DeadlineStep], *, now: datetime) -> None:
+        """Raises each alarm and notes the next step; a clock that ended or moved on meanwhile stays as it is."""
+
+    async def ended_matters(self, *, now: datetime, limit: int) -> list[tuple[str, str]]:
+        """(case id, matter id) of what ends by itself: valid until now or before, and still open."""
 
     async def decide_suggestion(
         self, case_id: str, other_case_id: str, *, join: bool, by: str, reason: str, now: datetime, share: ShareSecrecy

@@ -141,6 +141,8 @@ class CaseChange:
     """What a message changes of its case; None leaves as is. A new secrecy raises the version by one."""
 
     municipality: str | None = None
+    urgency: str | None = None
+    order_end: datetime | None = None  # the last one counts
     secrecy: bytes | None = None
     orders: tuple[KnownOrder, ...] = ()
     max_ordinal: int = 0
@@ -174,6 +176,23 @@ class NewDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class NewDeadline:
+    """A clock that starts. One of a kind runs for a subject: a new one takes the place of the one before."""
+
+    id: str
+    subject: str  # request, matter or case
+    kind: str  # of regions/*/deadlines.yaml
+    event: str  # that starts it
+    partner: str  # who must act
+    role: str
+    urgency: str
+    started_at: datetime
+    due_at: datetime
+    next_at: datetime  # its first step
+    order_end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NewRequest:
     id: str
     recipient: str
@@ -181,6 +200,10 @@ class NewRequest:
     reference: str  # the answer reference
     case_reference: str  # the recipient's own opaque reference of the case
     due_at: datetime
+    deadlines: tuple[NewDeadline, ...] = ()  # the clocks that asking starts
+    asked_by: str = "hub"  # else a partner (the lead), or "operator:<name>"
+    phase: str | None = None
+    serves: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,29 +334,6 @@ class MailboxEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerArrival:
-    """A partner's word on its own request."""
-
-    id: str
-    partner: str
-    reference: str
-    answer: str  # "received", "confirmed", "declined" or "noted"
-    reason_code: str | None
-    detail: bytes  # JSON: reason text, contact, answered at; sealed by decide under the case's key
-    received_at: datetime
-    trouble: AnswerTrouble | None = None  # it cannot be read as an answer: kept and parked
-    if_version: int | None = None  # only when the request still stands as its partner saw it
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerTrouble:
-    """Why a document that came as an answer says nothing yet: a ParkCause, and where."""
-
-    cause: str
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class SourceMessage:
     """A message as its source is told of it. `mapping`: by which it was read, without version; "" when by none."""
 
@@ -348,19 +348,6 @@ class ToldSource:
 
     message_id: str
     delivery: NewDelivery
-
-
-@dataclass(frozen=True, slots=True)
-class RequestFacts:
-    id: str
-    case_id: str
-    partner: str
-    role: str
-    state: str
-    wrapped_key: bytes
-    last_answer_digest: bytes | None
-    version: int = 0  # grows with every change that the partner can see
-    sources: tuple[SourceMessage, ...] = ()  # the last routed message of the case from each source
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,30 +388,6 @@ class OwnRequests:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerDecision:
-    """`event` None: a repeat, nothing changes; unless `keep`: recorded without a move. `contradicts`: recorded,
-    visible, alarmed."""
-
-    event: str | None
-    sealed: bytes | None  # place ("answer", answer id, "detail")
-    digest: bytes
-    contradicts: bool = False
-    keep: bool = False
-    parked: NewParked | None = None  # no request of that reference that is this partner's, or it cannot be read
-    alarm: NewAlarm | None = None
-    wrapped_key: bytes | None = None  # parked: the answer is sealed under a key of its own; owner is the answer's id
-    told: tuple[ToldSource, ...] = ()  # what the sources of the case hear of it
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerOutcome:
-    """`recorded`, `repeated`, `contradicts` or `parked`, and how the request stands now."""
-
-    outcome: str
-    request_state: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class AnswerRow:
     id: str
     answer: str
@@ -443,11 +406,14 @@ class RequestRow:
     state: str
     asked_at: datetime
     due_at: datetime
-    overdue: bool
     delivery_state: str | None
     delivered_at: datetime | None
     contradicted: bool
     answers: tuple[AnswerRow, ...]
+
+    def late(self, now: datetime) -> bool:
+        """Asked, and neither confirmed nor declined when it was due."""
+        return self.due_at < now and self.state in ("asked", "received", "in-consideration")
 
 
 @dataclass(frozen=True, slots=True)
@@ -525,17 +491,6 @@ class ParkedFacts:
     content: bytes | None
     case: CaseFacts | None
     facts: Facts
-
-
-@dataclass(frozen=True, slots=True)
-class DueRequest:
-    """A request past its deadline (or past its last reminder)."""
-
-    id: str
-    partner: str
-    role: str
-    due_at: datetime
-    reminders: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from connectors.formats import fhir_outcome as outcomes
 from connectors.formats.fhir_message import REFERRALS, answer_of, canonical, referral_of
 from connectors.formats.strict_json import read_json
 from schakel.errors import Refusal
+from schakel.ledger_records import AnswerOutcome
 from schakel.ports import Envelope, Receipt, Reply
-from schakel.records import AnswerOutcome
 
 MEDIA_TYPE: Final = "application/fhir+json"
 _RESOURCE: Final = re.compile(rb'"resourceType"\s*:\s*"')

@@ -19,8 +19,8 @@ from schakel.errors import (
     Unauthenticated,
     UnsupportedFormat,
 )
+from schakel.ledger_records import AnswerOutcome
 from schakel.ports import Receipt
-from schakel.records import AnswerOutcome
 
 _CODES: Final[tuple[tuple[type[Refusal], str], ...]] = (  # http://hl7.org/fhir/issue-type
     (Malformed, "structure"),

@@ -15,8 +15,8 @@ from connectors.formats import fhir_outcome as outcomes
 from connectors.formats.fhir_message import REFERRALS, answer_of, referral_of
 from connectors.formats.xml import starts_like_xml
 from schakel.errors import Refusal
+from schakel.ledger_records import AnswerOutcome
 from schakel.ports import Envelope, Receipt, Reply
-from schakel.records import AnswerOutcome
 
 MEDIA_TYPE: Final = "application/fhir+xml"
 _NAMESPACE: Final = re.compile(rb"""xmlns(?::[A-Za-z][\w.-]*)?\s*=\s*["']http://hl7\.org/fhir["']""")

@@ -27,8 +27,8 @@ from connectors.formats.stuf_jz_write import write_message
 from connectors.formats.stuf_jz_xsd import XsdCheck
 from connectors.formats.xml import local_name, parse, starts_like_xml
 from schakel.errors import Finding, Malformed, Refusal, UnsupportedFormat
+from schakel.ledger_records import AnswerOutcome
 from schakel.ports import Envelope, Receipt, Reply
-from schakel.records import AnswerOutcome
 
 # message → its mapping, and the field of `object` that tells what belongs together
 _REFERRALS: Final[Mapping[str, tuple[str, str]]] = {

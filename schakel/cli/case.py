@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -166,14 +167,15 @@ async def _suggestion(case: str, other: str, by: str, reason: str, join: bool) -
 
 
 def _show_requests(requests: Sequence[RequestRow]) -> None:
+    now = datetime.now(UTC)
     if requests:
         columns = ("partner", "role", "delivery", "answer", "due", "late")
-        show_table(columns, [_request_row(request) for request in requests])
+        show_table(columns, [_request_row(request, now) for request in requests])
 
 
-def _request_row(request: RequestRow) -> tuple[object, ...]:
+def _request_row(request: RequestRow, now: datetime) -> tuple[object, ...]:
     state = f"{request.state} (contradicted)" if request.contradicted else request.state
-    late = "late" if request.overdue else ""
+    late = "late" if request.late(now) else ""
     return (request.partner, request.role, request.delivery_state, state, clock_time(request.due_at), late)
 
 
@@ -182,6 +184,7 @@ def _message_row(message: Any) -> tuple[object, ...]:
 
 
 def _requests_json(requests: Sequence[RequestRow]) -> list[dict[str, Any]]:
+    now = datetime.now(UTC)
     return [
         {
             "partner": request.partner,
@@ -189,7 +192,7 @@ def _requests_json(requests: Sequence[RequestRow]) -> list[dict[str, Any]]:
             "state": request.state,
             "askedAt": utc_time(request.asked_at),
             "dueAt": utc_time(request.due_at),
-            "overdue": request.overdue,
+            "overdue": request.late(now),
             "contradicted": request.contradicted,
             "delivery": request.delivery_state,
             "deliveredAt": utc_time(request.delivered_at),

@@ -21,6 +21,8 @@ VALUES (:id, :cause, :subject, :owner, :nl, :en, :now, :now)
 ON CONFLICT (cause, subject) WHERE acknowledged_by IS NULL DO UPDATE SET
     count = count + 1,
     owner = excluded.owner,
+    nl = excluded.nl,
+    en = excluded.en,
     next_at = CASE WHEN :ring THEN min(next_at, excluded.next_at) ELSE next_at END"""
 
 # What an alarm was about is over: the hub (or who settled it) acknowledges.

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from schakel.records import Bell, Decision, KnownOrder, MatchKey, NewDelivery, NewParked, NewRequest, RoutingDecision
-from schakel.states import Machine
+from schakel.states import Machine, Role
+from schakel.store import deadlines
 from schakel.store.engine import Db
 from schakel.store.events import Author, move
 from schakel.store.facts import STRONG
@@ -16,13 +17,15 @@ from schakel.store.rows import findings_json, maybe_text, pairs_json, text
 from schakel.store.terms import Terms
 
 NEW_CASE: Final = """
-INSERT INTO case_file (id, programme, municipality, opened_at, wrapped_key)
-VALUES (:id, :programme, :municipality, :now, :wrapped_key)"""
+INSERT INTO case_file (id, programme, municipality, urgency, state, state_ordinal, opened_at, wrapped_key)
+VALUES (:id, :programme, :municipality, :urgency, :state, 1, :now, :wrapped_key)"""
 
 # What a message changes of its case; a new secrecy raises the version.
 CHANGE_CASE: Final = """
 UPDATE case_file SET
     municipality = COALESCE(:municipality, municipality),
+    urgency = COALESCE(:urgency, urgency),
+    order_end = CASE WHEN order_end IS NULL OR order_end < :order_end THEN :order_end ELSE order_end END,
     secrecy_version = secrecy_version + (:secrecy IS NOT NULL),
     secrecy = COALESCE(:secrecy, secrecy),
     max_ordinal = max(max_ordinal, :max_ordinal)
@@ -56,8 +59,10 @@ ADD_REFERENCE: Final = """
 INSERT INTO case_reference (case_id, partner, reference) VALUES (:case_id, :partner, :reference)
 ON CONFLICT (case_id, partner) DO NOTHING"""
 ADD_REQUEST: Final = """
-INSERT INTO request (id, case_id, message_id, recipient, role, reference, state, state_ordinal, asked_at, due_at)
-VALUES (:id, :case_id, :message_id, :recipient, :role, :reference, :state, 1, :now, :due_at)"""
+INSERT INTO request (id, case_id, message_id, recipient, role, reference, state, state_ordinal, asked_by, phase,
+    serves, asked_at, due_at)
+VALUES (:id, :case_id, :message_id, :recipient, :role, :reference, :state, 1, :asked_by, :phase,
+    :serves, :now, :due_at)"""
 
 # The next number of a recipient. One writer at a time (BEGIN IMMEDIATE) and the counter is rolled back with its
 # savepoint: numbers have no gap and their order is the order of commits.
@@ -97,6 +102,8 @@ def write_case(db: Db, decision: Decision, *, now: datetime) -> None:
             id=decision.case_id,
             programme=new.programme,
             municipality=new.municipality,
+            urgency=decision.change.urgency or "normal",
+            state=move(db, Machine.CASE, decision.case_id, "open", Author(Role.HUB, "hub", now)),
             now=text(now),
             wrapped_key=new.wrapped_key,
         )
@@ -105,6 +112,8 @@ def write_case(db: Db, decision: Decision, *, now: datetime) -> None:
         CHANGE_CASE,
         id=decision.case_id,
         municipality=change.municipality,
+        urgency=change.urgency,
+        order_end=maybe_text(change.order_end),
         secrecy=change.secrecy,
         max_ordinal=change.max_ordinal,
     )
@@ -168,6 +177,7 @@ def add_order(db: Db, case_id: str, order: KnownOrder) -> None:
 
 
 def add_request(db: Db, message_id: str, case_id: str, request: NewRequest, author: Author) -> None:
+    """The request, and the clocks that asking starts."""
     db.run(ADD_REFERENCE, case_id=case_id, partner=request.recipient, reference=request.case_reference)
     db.run(
         ADD_REQUEST,
@@ -178,9 +188,14 @@ def add_request(db: Db, message_id: str, case_id: str, request: NewRequest, auth
         role=request.role,
         reference=request.reference,
         state=move(db, Machine.REQUEST, request.id, "ask", author),
+        asked_by=request.asked_by,
+        phase=request.phase,
+        serves=request.serves,
         now=text(author.now),
         due_at=text(request.due_at),
     )
+    for started in request.deadlines:
+        deadlines.start(db, case_id, started)
 
 
 def add_deliveries(

@@ -3,31 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from schakel.household import order_count
+from schakel.ledger_records import AnswerArrival, AnswerDecision, AnswerOutcome, RequestFacts
 from schakel.ports import DecideAnswer, ShareSecrecy
-from schakel.records import (
-    AnswerArrival,
-    AnswerDecision,
-    AnswerOutcome,
-    AnswerRow,
-    CaseRecord,
-    DueRequest,
-    MatchKey,
-    MessageRow,
-    NewAlarm,
-    RequestFacts,
-    RequestRow,
-    StatusRecord,
-    SuggestionRow,
-)
+from schakel.records import AnswerRow, CaseRecord, MatchKey, MessageRow, RequestRow, StatusRecord, SuggestionRow
 from schakel.region import DUO, LEADING
 from schakel.states import Machine, RequestState, Role
 from schakel.store.alarms import close_alarms, raise_alarm
+from schakel.store.case_ledger import ENDS, LINKED, REFERENCES, case_id_of, ledger_of, write
 from schakel.store.decision import SHARE_SECRECY, add_delivery, add_keys, add_order, add_parked
 from schakel.store.delivery import BY_ID, received
 from schakel.store.engine import Db
@@ -87,6 +74,8 @@ def answer(db: Db, arrival: AnswerArrival, decide: DecideAnswer, terms: Terms) -
     if decision.alarm is not None:
         raise_alarm(db, decision.alarm, now=arrival.received_at)
     _imply_receipt(db, row["id"], terms, now=arrival.received_at)
+    if decision.ledger is not None:
+        write(db, row["case_id"], decision.ledger, terms, now=arrival.received_at)
     hub = Author(Role.HUB, "hub", arrival.received_at)
     for told in decision.told:
         add_delivery(db, told.message_id, row["case_id"], told.delivery, hub, terms)
@@ -146,26 +135,16 @@ def _request_facts(db: Db, row: Row) -> RequestFacts:
         last_answer_digest=row["last_digest"],
         version=row["version"],
         sources=tuple(source_message(each) for each in last.values()),
+        ledger=ledger_of(db, row["case_id"]),
     )
 
 
 # -- the case ----------------------------------------------------------------------------------------------------------
 
 CASE_OF_PARTNER: Final = "SELECT case_id FROM case_reference WHERE partner = :partner AND reference = :reference"
-# For whoever looks after the hub: whatever id an alarm, a log line or a partner gave leads to the case.
-CASE_OF_ANYBODY: Final = """
-SELECT case_id FROM (
-    SELECT id AS case_id FROM case_file WHERE id = :reference
-    UNION ALL SELECT case_id FROM case_reference WHERE reference = :reference
-    UNION ALL SELECT case_id FROM message WHERE id = :reference
-    UNION ALL SELECT case_id FROM delivery WHERE id = :reference
-    UNION ALL SELECT case_id FROM request WHERE id = :reference OR reference = :reference
-    UNION ALL SELECT case_id FROM parked WHERE id = :reference
-) found WHERE case_id IS NOT NULL LIMIT 1"""
 CASE: Final = """
 SELECT id, programme, municipality, opened_at, wrapped_key, max_ordinal, secrecy
 FROM case_file WHERE id = :case_id AND wrapped_key IS NOT NULL"""
-REFERENCES: Final = "SELECT partner, reference FROM case_reference WHERE case_id = :case_id ORDER BY partner"
 
 # Messages of a case and of the cases that were joined to it.
 MESSAGES: Final = """
@@ -178,16 +157,9 @@ SUGGESTIONS: Final = """
 SELECT CASE WHEN case_id = :case_id THEN other_case_id ELSE case_id END AS other_case_id, kinds, state
 FROM suggestion WHERE case_id = :case_id OR other_case_id = :case_id ORDER BY made_at, other_case_id"""
 
-# Open cases of the same household (a strong key is shared) in another programme.
-LINKED: Final = """
-SELECT DISTINCT o.case_id FROM match_key k
-JOIN match_key o ON o.kind = k.kind AND o.digest = k.digest AND o.open = 1 AND o.strong = 1
-WHERE k.case_id = :case_id AND k.strong = 1 AND o.case_id <> :case_id AND o.programme <> k.programme
-ORDER BY o.case_id"""
-
 # One line of the matrix: the request and the first delivery that carries it; what came later does not say it arrived.
 MATRIX: Final = """
-SELECT q.id, q.recipient, q.role, q.state, q.asked_at, q.due_at, q.reminders, q.contradicted,
+SELECT q.id, q.recipient, q.role, q.state, q.asked_at, q.due_at, q.contradicted,
     d.state AS delivery_state, d.delivered_at
 FROM request q
 LEFT JOIN delivery d ON d.id = (
@@ -203,7 +175,7 @@ def case_of(db: Db, partner: str, reference: str) -> CaseRecord | None:
 
 
 def case_of_anybody(db: Db, reference: str) -> CaseRecord | None:
-    case_id = db.value(CASE_OF_ANYBODY, reference=reference)
+    case_id = case_id_of(db, "", reference)
     return None if case_id is None else case_record(db, case_id)
 
 
@@ -231,7 +203,7 @@ def case_record(db: Db, case_id: str) -> CaseRecord | None:
 
 
 def requests_of(db: Db, case_id: str) -> tuple[RequestRow, ...]:
-    """The matrix. `overdue`: open, and the clock has reminded since it was due."""
+    """The matrix."""
     return tuple(
         RequestRow(
             id=row["id"],
@@ -240,7 +212,6 @@ def requests_of(db: Db, case_id: str) -> tuple[RequestRow, ...]:
             state=row["state"],
             asked_at=moment(row["asked_at"]),
             due_at=moment(row["due_at"]),
-            overdue=row["reminders"] > 0 and row["state"] in (RequestState.ASKED, RequestState.RECEIVED),
             delivery_state=row["delivery_state"],
             delivered_at=maybe_moment(row["delivered_at"]),
             contradicted=bool(row["contradicted"]),
@@ -296,32 +267,6 @@ def _since(request: RequestRow, received_at: datetime) -> RequestRow:
     return request if answered else replace(request, state=RequestState.ASKED.value, contradicted=False)
 
 
-# -- what is due -------------------------------------------------------------------------------------------------------
-
-DUE: Final = """
-SELECT id, recipient, role, due_at, reminders FROM request
-WHERE state IN ('asked', 'received') AND COALESCE(next_reminder_at, due_at) <= :now
-ORDER BY COALESCE(next_reminder_at, due_at) LIMIT :limit"""
-REMINDED: Final = """
-UPDATE request SET reminders = reminders + 1, next_reminder_at = :next
-WHERE id = :id AND state IN ('asked', 'received') AND reminders = :reminders"""
-
-
-def due_requests(db: Db, *, now: datetime, limit: int) -> list[DueRequest]:
-    return [
-        DueRequest(row["id"], row["recipient"], row["role"], moment(row["due_at"]), row["reminders"])
-        for row in db.all(DUE, now=text(now), limit=limit)
-    ]
-
-
-def remind(db: Db, reminders: Sequence[tuple[DueRequest, NewAlarm, datetime]], *, now: datetime) -> None:
-    """An answer that came meanwhile, or another clock's reminder, wins: then no alarm."""
-    for request, alarm, next_at in reminders:
-        if db.run(REMINDED, id=request.id, next=text(next_at), reminders=request.reminders):
-            raise_alarm(db, alarm, now=now, ring=True)
-            note(db, Author(Role.CLOCK, "clock", now), "request:remind", request.id, str(request.reminders + 1))
-
-
 # -- joining cases -----------------------------------------------------------------------------------------------------
 
 OPEN_SUGGESTION: Final = """
@@ -337,9 +282,11 @@ SELECT id, programme, max_ordinal FROM case_file
 WHERE id IN (:one, :two) AND closed_at IS NULL ORDER BY opened_at, id"""
 KEYS_OF: Final = "SELECT kind, digest FROM match_key WHERE case_id = :case_id ORDER BY kind, digest"
 CLOSE_JOINED: Final = """
-UPDATE case_file SET closed_at = :now, joined_to = :older, erase_at = :erase_at WHERE id = :younger"""
+UPDATE case_file SET joined_to = :older WHERE id = :younger"""
 JOINED_BEFORE: Final = "UPDATE case_file SET joined_to = :older WHERE joined_to = :younger"
-TAKE_ORDINAL: Final = "UPDATE case_file SET max_ordinal = max(max_ordinal, :ordinal) WHERE id = :older"
+TAKE_ORDINAL: Final = """
+UPDATE case_file SET max_ordinal = CASE WHEN max_ordinal < :ordinal THEN :ordinal ELSE max_ordinal END
+WHERE id = :older"""
 
 
 def decide_suggestion(
@@ -359,7 +306,7 @@ def decide_suggestion(
     if suggestion is None:
         return False
     author = Author(Role.OPERATOR, f"operator:{by}", now)
-    if join and not _join(db, case_id, other, terms, now=now, share=share):
+    if join and not _join(db, case_id, other, terms, author, share=share):
         return False
     state = "joined" if join else "kept-apart"
     db.run(DECIDE_SUGGESTION, **suggestion, state=state, by=by, now=text(now), reason=reason)
@@ -367,7 +314,7 @@ def decide_suggestion(
     return True
 
 
-def _join(db: Db, case_id: str, other: str, terms: Terms, *, now: datetime, share: ShareSecrecy) -> bool:
+def _join(db: Db, case_id: str, other: str, terms: Terms, author: Author, *, share: ShareSecrecy) -> bool:
     """The younger case closes and hands keys and orders on: what comes for it goes on under the older one.
 
     Its messages, requests and answers stay readable under its own key; the older case lists its messages. Each learns
@@ -384,9 +331,11 @@ def _join(db: Db, case_id: str, other: str, terms: Terms, *, now: datetime, shar
             if secrecy is not None:
                 db.run(SHARE_SECRECY, id=one.id, secrecy=secrecy)
     keys = db.all(KEYS_OF, case_id=younger)
-    erase_at = text(now + terms.keeping.content_after_close)
+    erase_at = text(author.now + terms.keeping.content_after_close)
     db.run(JOINED_BEFORE, older=older, younger=younger)
-    db.run(CLOSE_JOINED, older=older, younger=younger, now=text(now), erase_at=erase_at)
+    db.run(ENDS, case_id=younger, erase_at=erase_at)
+    move(db, Machine.CASE, younger, "join", author, reason=older)
+    db.run(CLOSE_JOINED, older=older, younger=younger)
     add_keys(db, older, [MatchKey(key["kind"], key["digest"]) for key in keys])
     for order in facts.orders if facts is not None else ():
         add_order(db, older, order)

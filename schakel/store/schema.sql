@@ -66,6 +66,11 @@ CREATE TABLE case_file (
     id              TEXT PRIMARY KEY,
     programme       TEXT NOT NULL,
     municipality    TEXT CHECK (length(municipality) = 4),
+    urgency         TEXT NOT NULL,           -- of its newest message
+    state           TEXT NOT NULL,
+    state_ordinal   INTEGER NOT NULL,
+    machine         TEXT NOT NULL GENERATED ALWAYS AS ('case') STORED,
+    order_end       TEXT CHECK (length(order_end) = 27), -- when the last restraining order that is known ends
     opened_at       TEXT NOT NULL CHECK (length(opened_at) = 27),
     closed_at       TEXT,
     joined_to       TEXT REFERENCES case_file (id),
@@ -76,7 +81,9 @@ CREATE TABLE case_file (
     erase_at        TEXT,                    -- set when it closes
     CHECK (joined_to IS NULL OR closed_at IS NOT NULL),
     CHECK (closed_at IS NULL OR erase_at IS NOT NULL),
-    UNIQUE (id, programme)
+    CHECK ((state = 'open') = (closed_at IS NULL)),
+    UNIQUE (id, programme),
+    FOREIGN KEY (machine, id, state_ordinal, state) REFERENCES state_event (machine, object_id, ordinal, to_state)
 ) STRICT;
 
 CREATE INDEX case_file_joined ON case_file (joined_to) WHERE joined_to IS NOT NULL;
@@ -206,17 +213,94 @@ CREATE TABLE request (
     state            TEXT NOT NULL,
     state_ordinal    INTEGER NOT NULL,
     machine          TEXT NOT NULL GENERATED ALWAYS AS ('request') STORED,
+    asked_by         TEXT NOT NULL,          -- 'hub' (the route), a partner (the lead), or 'operator:<name>'
+    phase            TEXT,                   -- of working on safety in phases, when the lead said so (S4)
+    serves           TEXT,                   -- whom of the household the lead asks it in for
     asked_at         TEXT NOT NULL,
     due_at           TEXT CHECK (length(due_at) = 27),
-    next_reminder_at TEXT,
-    reminders        INTEGER NOT NULL DEFAULT 0,
     contradicted     INTEGER NOT NULL DEFAULT 0,
     CHECK (due_at IS NOT NULL),              -- a request without a clock would be silent for ever
     FOREIGN KEY (machine, id, state_ordinal, state) REFERENCES state_event (machine, object_id, ordinal, to_state)
 ) STRICT;
 CREATE INDEX request_of_case ON request (case_id);
 CREATE INDEX request_of_recipient ON request (recipient, id);
-CREATE INDEX request_due ON request (COALESCE(next_reminder_at, due_at)) WHERE state IN ('asked', 'received');
+
+-- What a partner is asked beside taking part, and what the lead establishes of it: effort for a time, whether it knows a
+-- person, taking a case over, the weighing of MDA++, the establishment of its involvement.
+CREATE TABLE matter (
+    id            TEXT PRIMARY KEY,
+    machine       TEXT NOT NULL
+        CHECK (machine IN ('establishment', 'effort', 'known-check', 'hand-over', 'admission')),
+    case_id       TEXT NOT NULL REFERENCES case_file (id),
+    request_id    TEXT REFERENCES request (id), -- the involvement that it is about
+    partner       TEXT NOT NULL,             -- who answers; of an admission: the process director
+    role          TEXT NOT NULL,             -- in which role (of a hand-over: the role that changes hands)
+    reference     TEXT UNIQUE,               -- the answer reference; NULL: nobody is asked to answer
+    state         TEXT NOT NULL,
+    state_ordinal INTEGER NOT NULL,
+    valid_from    TEXT CHECK (length(valid_from) = 27),
+    valid_until   TEXT CHECK (length(valid_until) = 27), -- ends by itself then
+    sealed        BLOB,                      -- its terms, under the case's key; NULL: erased, or none
+    made_at       TEXT NOT NULL CHECK (length(made_at) = 27),
+    CHECK (machine NOT IN ('establishment', 'effort') OR request_id IS NOT NULL),
+    FOREIGN KEY (machine, id, state_ordinal, state) REFERENCES state_event (machine, object_id, ordinal, to_state)
+) STRICT;
+CREATE INDEX matter_of_case ON matter (case_id);
+CREATE INDEX matter_ends ON matter (valid_until) WHERE state IN ('asked', 'accepted', 'adjusted');
+CREATE UNIQUE INDEX matter_established_once ON matter (request_id) WHERE machine = 'establishment';
+CREATE UNIQUE INDEX matter_one_hand_over ON matter (case_id, role) WHERE machine = 'hand-over' AND state = 'proposed';
+CREATE UNIQUE INDEX matter_one_admission ON matter (case_id) WHERE machine = 'admission';
+
+-- On whose word: one row for each thing that was said or done in a case, in order; never changed.
+CREATE TABLE ledger_entry (
+    id         TEXT PRIMARY KEY,
+    case_id    TEXT NOT NULL REFERENCES case_file (id),
+    ordinal    INTEGER NOT NULL CHECK (ordinal >= 1),
+    subject    TEXT NOT NULL,                -- request, matter or case
+    event      TEXT NOT NULL,                -- a move of states.py, or what happened (first-visit, plan-made, …)
+    actor      TEXT NOT NULL,                -- partner id, 'operator:<name>', 'clock' or 'hub'
+    role       TEXT NOT NULL,
+    medium     TEXT NOT NULL CHECK (medium IN ('own-system', 'phone', 'letter', 'hub')),
+    valid_from TEXT NOT NULL CHECK (length(valid_from) = 27), -- since when it holds
+    valid_to   TEXT CHECK (length(valid_to) = 27),
+    known_at   TEXT NOT NULL CHECK (length(known_at) = 27),   -- when the hub knew
+    sealed     BLOB,                         -- who said it as the organisation asserts, evidence, words; NULL: erased or none
+    UNIQUE (case_id, ordinal)
+) STRICT;
+CREATE INDEX ledger_entry_subject ON ledger_entry (subject);
+CREATE TRIGGER ledger_entry_is_final BEFORE UPDATE ON ledger_entry
+WHEN NEW.sealed IS NOT NULL OR NEW.id <> OLD.id OR NEW.case_id <> OLD.case_id OR NEW.ordinal <> OLD.ordinal
+    OR NEW.subject <> OLD.subject OR NEW.event <> OLD.event OR NEW.actor <> OLD.actor OR NEW.role <> OLD.role
+    OR NEW.medium <> OLD.medium OR NEW.valid_from <> OLD.valid_from OR NEW.known_at <> OLD.known_at
+BEGIN SELECT RAISE(ABORT, 'an entry of the ledger is never changed, only erased'); END;
+CREATE TRIGGER ledger_entry_stays BEFORE DELETE ON ledger_entry
+WHEN (SELECT wrapped_key FROM case_file WHERE id = OLD.case_id) IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'an entry of the ledger goes with its case'); END;
+
+-- A clock that runs for a request, a matter or a case: what started it, and which step comes next.
+CREATE TABLE deadline (
+    id         TEXT PRIMARY KEY,
+    case_id    TEXT NOT NULL REFERENCES case_file (id),
+    subject    TEXT NOT NULL,                -- request, matter or case
+    kind       TEXT NOT NULL,                -- of regions/*/deadlines.yaml
+    event      TEXT NOT NULL,                -- that started it
+    partner    TEXT NOT NULL,                -- who must act
+    role       TEXT NOT NULL,
+    urgency    TEXT NOT NULL,
+    order_end  TEXT,
+    started_at TEXT NOT NULL CHECK (length(started_at) = 27),
+    due_at     TEXT NOT NULL CHECK (length(due_at) = 27),
+    next_at    TEXT CHECK (length(next_at) = 27), -- the next step
+    seen_at    TEXT,                         -- up to when its steps were told
+    steps      INTEGER NOT NULL DEFAULT 0,   -- told so far
+    ended_at   TEXT,
+    ended_by   TEXT,                         -- the event that ended it
+    CHECK ((ended_at IS NULL) = (ended_by IS NULL)),
+    CHECK (ended_at IS NOT NULL OR next_at IS NOT NULL)
+) STRICT;
+CREATE UNIQUE INDEX deadline_once ON deadline (subject, kind) WHERE ended_at IS NULL;
+CREATE INDEX deadline_next ON deadline (next_at) WHERE ended_at IS NULL;
+CREATE INDEX deadline_of_case ON deadline (case_id);
 
 -- One message for one recipient. The number is the recipient's, gap-free, in order of commit; once given it stays.
 CREATE TABLE delivery (
@@ -309,7 +393,7 @@ CREATE TABLE answer (
     request_id  TEXT REFERENCES request (id),
     parked_id   TEXT REFERENCES parked (id),
     partner     TEXT NOT NULL,
-    answer      TEXT NOT NULL CHECK (answer IN ('received', 'confirmed', 'declined', 'noted')),
+    answer      TEXT NOT NULL CHECK (answer IN ('received', 'in-consideration', 'confirmed', 'declined', 'withdrawn', 'completed', 'noted')),
     reason_code TEXT,
     digest      BLOB NOT NULL,
     sealed      BLOB,
@@ -411,6 +495,16 @@ CREATE TRIGGER message_follows AFTER INSERT ON state_event WHEN NEW.machine = 'm
 BEGIN UPDATE message SET state = NEW.to_state, state_ordinal = NEW.ordinal WHERE id = NEW.object_id; END;
 CREATE TRIGGER request_follows AFTER INSERT ON state_event WHEN NEW.machine = 'request'
 BEGIN UPDATE request SET state = NEW.to_state, state_ordinal = NEW.ordinal WHERE id = NEW.object_id; END;
+CREATE TRIGGER case_follows AFTER INSERT ON state_event WHEN NEW.machine = 'case'
+BEGIN
+    UPDATE case_file SET state = NEW.to_state, state_ordinal = NEW.ordinal,
+        closed_at = CASE WHEN NEW.to_state <> 'open' THEN NEW.at END,
+        erase_at = CASE WHEN NEW.to_state <> 'open' THEN COALESCE(erase_at, NEW.at) END
+    WHERE id = NEW.object_id;
+END;
+CREATE TRIGGER matter_follows AFTER INSERT ON state_event
+WHEN NEW.machine IN ('establishment', 'effort', 'known-check', 'hand-over', 'admission')
+BEGIN UPDATE matter SET state = NEW.to_state, state_ordinal = NEW.ordinal WHERE id = NEW.object_id; END;
 CREATE TRIGGER parked_follows AFTER INSERT ON state_event WHEN NEW.machine = 'parked'
 BEGIN UPDATE parked SET state = NEW.to_state, state_ordinal = NEW.ordinal WHERE id = NEW.object_id; END;
 -- A delivery that becomes delivered gets its time with the same stroke.
@@ -427,6 +521,12 @@ WHEN NEW.state_ordinal IS NOT (SELECT max(ordinal) FROM state_event WHERE machin
 BEGIN SELECT RAISE(ABORT, 'a state follows the last event'); END;
 CREATE TRIGGER request_state_guard BEFORE UPDATE OF state, state_ordinal ON request
 WHEN NEW.state_ordinal IS NOT (SELECT max(ordinal) FROM state_event WHERE machine = 'request' AND object_id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'a state follows the last event'); END;
+CREATE TRIGGER case_state_guard BEFORE UPDATE OF state, state_ordinal ON case_file
+WHEN NEW.state_ordinal IS NOT (SELECT max(ordinal) FROM state_event WHERE machine = 'case' AND object_id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'a state follows the last event'); END;
+CREATE TRIGGER matter_state_guard BEFORE UPDATE OF state, state_ordinal ON matter
+WHEN NEW.state_ordinal IS NOT (SELECT max(ordinal) FROM state_event WHERE machine = NEW.machine AND object_id = NEW.id)
 BEGIN SELECT RAISE(ABORT, 'a state follows the last event'); END;
 CREATE TRIGGER parked_state_guard BEFORE UPDATE OF state, state_ordinal ON parked
 WHEN NEW.state_ordinal IS NOT (SELECT max(ordinal) FROM state_event WHERE machine = 'parked' AND object_id = NEW.id)

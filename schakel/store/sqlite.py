@@ -11,18 +11,24 @@ from typing import Final
 from schakel.audit import Signer
 from schakel.errors import Refusal, Unacceptable
 from schakel.failpoints import Failpoint
-from schakel.ports import Decide, DecideAnswer, DecideParked, ShareSecrecy, TellSource
+from schakel.ledger_records import (
+    Act,
+    ActOutcome,
+    AnswerArrival,
+    AnswerOutcome,
+    CaseLedger,
+    DeadlineStep,
+    RunningDeadline,
+)
+from schakel.ports import Decide, DecideAct, DecideAnswer, DecideParked, ShareSecrecy, TellSource
 from schakel.records import (
     Accepted,
     AlarmRow,
-    AnswerArrival,
-    AnswerOutcome,
     Arrival,
     AuditEntry,
     CaseRecord,
     Claimed,
     DeliveryOutcome,
-    DueRequest,
     Health,
     KeyRow,
     MailboxEntry,
@@ -36,7 +42,7 @@ from schakel.records import (
     StatusRecord,
 )
 from schakel.states import Role
-from schakel.store import admin, alarms, delivery, intake, ledger, own
+from schakel.store import admin, alarms, case_ledger, deadlines, delivery, intake, ledger, own
 from schakel.store.database import check_database
 from schakel.store.engine import Db, Engine
 from schakel.store.events import Author
@@ -48,6 +54,7 @@ _RENDER: Final = (Failpoint.STORE_RENDER_BEFORE_COMMIT, Failpoint.STORE_RENDER_A
 _FINISH: Final = (Failpoint.STORE_FINISH_BEFORE_COMMIT, Failpoint.STORE_FINISH_AFTER_COMMIT)
 _RECEIVE: Final = (Failpoint.STORE_RECEIVE_BEFORE_COMMIT, Failpoint.STORE_RECEIVE_AFTER_COMMIT)
 _ANSWER: Final = (Failpoint.STORE_ANSWER_BEFORE_COMMIT, Failpoint.STORE_ANSWER_AFTER_COMMIT)
+_ACT: Final = (Failpoint.STORE_ACT_BEFORE_COMMIT, Failpoint.STORE_ACT_AFTER_COMMIT)
 _SETTLE: Final = (Failpoint.STORE_SETTLE_BEFORE_COMMIT, Failpoint.STORE_SETTLE_AFTER_COMMIT)
 _SUPERSEDE: Final = (Failpoint.STORE_SUPERSEDE_BEFORE_COMMIT, Failpoint.STORE_SUPERSEDE_AFTER_COMMIT)
 _SUGGEST: Final = (Failpoint.STORE_SUGGEST_BEFORE_COMMIT, Failpoint.STORE_SUGGEST_AFTER_COMMIT)
@@ -172,11 +179,22 @@ class SqliteStore:
     async def own_requests(self, partner: str, query: RequestQuery, *, after: str, limit: int) -> OwnRequests:
         return await self._engine.read(lambda db: own.own_requests(db, partner, query, after=after, limit=limit))
 
-    async def due_requests(self, *, now: datetime, limit: int) -> list[DueRequest]:
-        return await self._engine.read(lambda db: ledger.due_requests(db, now=now, limit=limit))
+    async def act_many(self, acts: Sequence[Act], decide: DecideAct) -> list[ActOutcome | Refusal]:
+        return await self._engine.write(
+            lambda db: case_ledger.act_all(db, acts, decide, self._terms), points=_ACT, weight=len(acts)
+        )
 
-    async def remind(self, reminders: Sequence[tuple[DueRequest, NewAlarm, datetime]], *, now: datetime) -> None:
-        await self._engine.write(lambda db: ledger.remind(db, reminders, now=now), points=_REMIND)
+    async def ledger(self, partner: str, reference: str, *, at: datetime | None = None) -> CaseLedger | None:
+        return await self._engine.read(lambda db: case_ledger.ledger(db, partner, reference, at=at))
+
+    async def due_deadlines(self, *, now: datetime, limit: int) -> list[RunningDeadline]:
+        return await self._engine.read(lambda db: deadlines.due(db, now=now, limit=limit))
+
+    async def step_deadlines(self, steps: Sequence[DeadlineStep], *, now: datetime) -> None:
+        await self._engine.write(lambda db: deadlines.step(db, steps, now=now), points=_REMIND)
+
+    async def ended_matters(self, *, now: datetime, limit: int) -> list[tuple[str, str]]:
+        return await self._engine.read(lambda db: case_ledger.ended_matters(db, now=now, limit=limit))
 
     async def decide_suggestion(
         self, case_id: str, other_case_id: str, *, join: bool, by: str, reason: str, now: datetime, share: ShareSecrecy

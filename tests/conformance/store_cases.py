@@ -12,11 +12,10 @@ from typing import Any, Protocol
 
 from schakel.audit import GENESIS
 from schakel.errors import Finding
+from schakel.ledger_records import AnswerArrival, AnswerDecision, RequestFacts
 from schakel.ports import Store
 from schakel.records import (
     Accepted,
-    AnswerArrival,
-    AnswerDecision,
     Arrival,
     CaseChange,
     Claimed,
@@ -31,7 +30,6 @@ from schakel.records import (
     NewRequest,
     ParkedFacts,
     Rendered,
-    RequestFacts,
     RoutingDecision,
     Sealed,
 )

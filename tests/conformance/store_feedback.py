@@ -8,17 +8,15 @@ from datetime import timedelta
 
 import pytest
 
+from schakel.ledger_records import AnswerArrival, AnswerDecision, RequestFacts
 from schakel.ports import Store
 from schakel.records import (
-    AnswerArrival,
-    AnswerDecision,
     Claimed,
     DeliveryOutcome,
     NewAlarm,
     NewDelivery,
     NewParked,
     ParkedFacts,
-    RequestFacts,
     SourceMessage,
     ToldSource,
 )

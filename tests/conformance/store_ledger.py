@@ -9,20 +9,9 @@ from datetime import timedelta
 import pytest
 
 from schakel.errors import Conflict
+from schakel.ledger_records import AnswerArrival, AnswerDecision, RequestFacts
 from schakel.ports import Store
-from schakel.records import (
-    AnswerArrival,
-    AnswerDecision,
-    Arrival,
-    CaseFacts,
-    Claimed,
-    Decision,
-    Facts,
-    MatchKey,
-    NewAlarm,
-    RequestFacts,
-    RequestQuery,
-)
+from schakel.records import Arrival, CaseFacts, Claimed, Decision, Facts, MatchKey, NewAlarm, RequestQuery
 from tests.conformance.store_cases import (
     NOW,
     SECOND,

@@ -38,8 +38,8 @@ def targets() -> dict[str, tuple[Target, list[bytes]]]:
     from mappings.codebook import CodebookShelf
     from mappings.engine import load_mappings, to_answer, to_referral
     from schakel.errors import Refusal, Unmappable
+    from schakel.ledger_records import AnswerOutcome
     from schakel.ports import AnswerFormat, Envelope, Receipt
-    from schakel.records import AnswerOutcome
     from tests.support.hostile import examples
     from tests.support.tables import csv_file, row, workbook
 

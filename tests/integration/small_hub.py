@@ -20,10 +20,11 @@ from api.server import door, listen
 from connectors.formats import formats
 from schakel.errors import NotFound
 from schakel.keys import new_key
+from schakel.ledger_records import AnswerOutcome
 from schakel.log import Log, open_log
 from schakel.message import Answer
 from schakel.ports import AnswerFormat, Envelope, Format, Receipt
-from schakel.records import AnswerOutcome, Health, KeyRow, MailboxEntry
+from schakel.records import Health, KeyRow, MailboxEntry
 from schakel.region import Partner, Region
 from schakel.region_files import load_region
 from schakel.settings import Settings

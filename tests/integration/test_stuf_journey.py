@@ -20,9 +20,9 @@ from connectors.channels.stuf import StufChannel
 from connectors.formats.xml import local_name
 from schakel.bootstrap import build, initialise
 from schakel.errors import Forbidden, Refusal, UnsupportedFormat
+from schakel.ledger_records import AnswerOutcome
 from schakel.message import Answer, Contact
 from schakel.ports import Channel
-from schakel.records import AnswerOutcome
 from schakel.settings import Settings
 from tests.integration.stage import EXAMPLES, MovedClock, RecordingChannel, RecordingSender, Stage
 from tests.support.stuf_partner import NAMES, StufPartner, serving, text

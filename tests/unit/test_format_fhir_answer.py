@@ -13,8 +13,8 @@ from connectors.formats.fhir_json import FhirJson
 from connectors.formats.fhir_xml import FhirXml
 from connectors.formats.fhir_xml_convert import from_xml, to_xml
 from schakel.errors import Malformed, UnsupportedFormat
+from schakel.ledger_records import AnswerOutcome
 from schakel.ports import AnswerFormat, Envelope
-from schakel.records import AnswerOutcome
 
 REFERENCE = "ABCDEFGHIJKLMNOPQRSTUVWX23"
 NOW = datetime(2026, 11, 16, 9, tzinfo=UTC)

@@ -13,7 +13,7 @@ from lxml import etree
 import mappings
 from connectors.formats.stuf_jz import StufJeugdzorg
 from schakel.errors import Malformed, UnsupportedFormat
-from schakel.records import AnswerOutcome
+from schakel.ledger_records import AnswerOutcome
 from tests.support.stuf_partner import AT, HUB, StufPartner
 
 BOOKS = Path(mappings.__file__).parent / "codebooks"

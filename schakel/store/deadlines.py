@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""SQL of the clocks that run: starting, ending, what is due, and how far each has been told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from schakel.ledger_records import DeadlineStep, EndedDeadline, RunningDeadline
+from schakel.records import NewDeadline
+from schakel.states import Role
+from schakel.store.alarms import raise_alarm
+from schakel.store.engine import Db
+from schakel.store.events import Author, note
+from schakel.store.rows import Row, maybe_moment, maybe_text, moment, text
+
+END: Final = """
+UPDATE deadline SET ended_at = :now, ended_by = :by
+WHERE subject = :subject AND ended_at IS NULL AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind)"""
+START: Final = """
+INSERT INTO deadline (id, case_id, subject, kind, event, partner, role, urgency, order_end, started_at, due_at,
+    next_at)
+VALUES (:id, :case_id, :subject, :kind, :event, :partner, :role, :urgency, :order_end, :started_at, :due_at,
+    :next_at)"""
+
+# A clock, with who leads the case now: whoever confirmed that last, else whoever was asked last.
+RUNNING: Final = """
+SELECT d.id, d.case_id, d.subject, d.kind, d.event, d.partner, d.role, c.programme, d.urgency, d.started_at, d.due_at,
+    d.order_end, d.next_at, d.seen_at, d.steps,
+    (SELECT q.recipient FROM request q
+     WHERE q.case_id = d.case_id AND q.role IN ('lead', 'process-director')
+        AND q.state IN ('asked', 'received', 'in-consideration', 'confirmed')
+     ORDER BY CASE WHEN q.state = 'confirmed' THEN 0 ELSE 1 END, q.asked_at DESC, q.id DESC LIMIT 1) AS lead
+FROM deadline d JOIN case_file c ON c.id = d.case_id
+WHERE d.ended_at IS NULL"""
+DUE: Final = RUNNING + " AND d.next_at <= :now ORDER BY d.next_at, d.id LIMIT :limit"
+OF_CASE: Final = RUNNING + " AND d.case_id = :case_id ORDER BY d.due_at, d.id"
+
+STEP: Final = """
+UPDATE deadline SET next_at = :next_at, seen_at = :seen_at, steps = steps + :steps
+WHERE id = :id AND ended_at IS NULL AND steps = :known AND next_at = :was_next"""
+
+
+def start(db: Db, case_id: str, new: NewDeadline) -> None:
+    """One of a kind runs for a subject: a new one ends the one before."""
+    end(db, EndedDeadline(new.subject, new.event, new.kind), now=new.started_at)
+    db.run(
+        START,
+        id=new.id,
+        case_id=case_id,
+        subject=new.subject,
+        kind=new.kind,
+        event=new.event,
+        partner=new.partner,
+        role=new.role,
+        urgency=new.urgency,
+        order_end=maybe_text(new.order_end),
+        started_at=text(new.started_at),
+        due_at=text(new.due_at),
+        next_at=text(new.next_at),
+    )
+
+
+def end(db: Db, ended: EndedDeadline, *, now: datetime) -> None:
+    db.run(END, subject=ended.subject, kind=ended.kind, by=ended.by, now=text(now))
+
+
+def due(db: Db, *, now: datetime, limit: int) -> list[RunningDeadline]:
+    return [_running(row) for row in db.all(DUE, now=text(now), limit=limit)]
+
+
+def of_case(db: Db, case_id: str) -> tuple[RunningDeadline, ...]:
+    return tuple(_running(row) for row in db.all(OF_CASE, case_id=case_id))
+
+
+def step(db: Db, steps: Sequence[DeadlineStep], *, now: datetime) -> None:
+    """An answer that came meanwhile, or another clock, wins: then no alarm."""
+    for one in steps:
+        clock = one.deadline
+        moved = db.run(
+            STEP,
+            id=clock.id,
+            next_at=text(one.next_at),
+            seen_at=text(now),
+            steps=one.steps,
+            known=clock.steps,
+            was_next=text(clock.next_at),
+        )
+        if moved and one.alarm is not None:
+            raise_alarm(db, one.alarm, now=now, ring=True)
+            told = f"{clock.kind} {clock.steps + one.steps} {one.alarm.owner}"
+            note(db, Author(Role.CLOCK, "clock", now), "deadline:step", clock.subject, told)
+
+
+def _running(row: Row) -> RunningDeadline:
+    times = {name: moment(row[name]) for name in ("started_at", "due_at", "next_at")}
+    maybe = {name: maybe_moment(row[name]) for name in ("order_end", "seen_at")}
+    return RunningDeadline(**{**row, **times, **maybe})
