@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test fuzz check format lint types layers wheel lock clean
+.PHONY: help install demo test fuzz bench bench-long check format lint types layers wheel lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,12 @@ test: install ## every test
 fuzz: install ## the long run: mangled bytes at both doors, and at every reader
 	$(BIN)/python -m pytest tests/fuzz/doors.py
 	$(BIN)/python -m tests.fuzz.run --seconds 60
+
+bench: install ## the figures, beside their limits and the alternatives (ONLY=micro runs one)
+	$(BIN)/python -m benchmarks $(if $(ONLY),ONLY=$(ONLY))
+
+bench-long: install ## the figures that take hours too
+	$(BIN)/python -m benchmarks LONG=1
 
 check: install format lint types layers test ## everything that must hold before a commit
 
