@@ -21,6 +21,7 @@ from schakel.ledger_records import (
     RequestFacts,
     RunningDeadline,
 )
+from schakel.operating import Backlog, Pause, Progress, Selection, Stuck, WrappedKey
 from schakel.records import (
     Accepted,
     AlarmRow,
@@ -405,6 +406,41 @@ class AdminStore(Protocol):
 
     async def link_audit(self, *, now: datetime, limit: int) -> int:
         """Links unlinked audit rows into the hash chain; the number linked."""
+
+    async def backlog(self, *, now: datetime) -> Backlog:
+        """What waits, per partner and in all."""
+
+    async def pause(self, pause: Pause) -> None:
+        """Nothing is claimed for the partner until then; audited. An alarm rings when it ends, and when a crisis waits
+        behind it. A pause that is there is replaced. Raises Conflict: not in the future, or longer than a week."""
+
+    async def resume(self, partner: str, *, by: str, reason: str, now: datetime) -> bool:
+        """Audited. False: it was not paused."""
+
+    async def stuck(self, selection: Selection) -> list[Stuck]:
+        """What waits to be sent or is set aside, oldest first."""
+
+    async def retry_deliveries(self, ids: Sequence[str], *, by: str, reason: str, now: datetime) -> list[Bell]:
+        """Due at once, parked ones too; closes their recipients' breakers; audited. Others are passed over."""
+
+    async def replace_deliveries(
+        self, pairs: Sequence[tuple[str, str]], *, by: str, reason: str, now: datetime
+    ) -> list[Bell]:
+        """(stuck delivery, id of the new one): superseded by one that is made anew; audited. Others are passed over."""
+
+    async def progress(self, object_id: str, *, now: datetime) -> list[Progress]:
+        """Of a message or a case (by the hub's own id): each delivery that has not arrived."""
+
+    async def take_duty(self, name: str, token: str, *, holder: str, now: datetime, until: datetime) -> bool:
+        """Takes or keeps what one process does at a time. False: another token's lease still runs."""
+
+    async def leave_duty(self, name: str, token: str) -> None: ...
+
+    async def wrapped_keys(self, table: str, *, after: str, limit: int) -> list[WrappedKey]:
+        """Of `raw_referral`, `case_file`, `answer` or `partner_secret`, by id beyond `after`."""
+
+    async def rewrap(self, pairs: Sequence[tuple[WrappedKey, bytes]]) -> int:
+        """Each key's new wrapping, unless it changed meanwhile; the number written."""
 
     async def health(self) -> Health: ...
 

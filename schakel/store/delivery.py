@@ -48,7 +48,8 @@ FROM lane l JOIN delivery d ON d.id = l.delivery_id
 WHERE l.token IS NOT NULL AND l.lease_until < :now ORDER BY l.lease_until"""
 
 # Heads of free lanes that are due. A late one goes out of order; a parked one blocks nobody; a waiting or sending one
-# blocks what comes after it. An open breaker lets nothing through until its time, then one probe at a time.
+# blocks what comes after it. An open breaker lets nothing through until its time, then one probe at a time; a pause
+# lets nothing through until it ends.
 DUE: Final = """
 SELECT d.id, d.recipient, d.case_id, d.crashes, r.breaker_open_until IS NOT NULL AS probe
 FROM delivery d
@@ -62,6 +63,7 @@ WHERE d.state = 'waiting' AND d.next_at <= :now AND l.token IS NULL
             AND e.state IN ('waiting', 'sending')))
     AND (r.breaker_open_until IS NULL OR (r.breaker_open_until <= :now AND NOT EXISTS (
         SELECT 1 FROM lane busy WHERE busy.recipient = d.recipient AND busy.token IS NOT NULL)))
+    AND NOT EXISTS (SELECT 1 FROM pause WHERE pause.partner = d.recipient AND pause.ends_at > :now)
 ORDER BY d.crashes > 0 DESC, d.urgency = 'crisis' DESC, d.next_at, d.recipient, d.number
 LIMIT :window"""
 

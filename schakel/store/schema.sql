@@ -224,6 +224,7 @@ CREATE TABLE request (
 ) STRICT;
 CREATE INDEX request_of_case ON request (case_id);
 CREATE INDEX request_of_recipient ON request (recipient, id);
+CREATE INDEX request_overdue ON request (due_at) WHERE state IN ('asked', 'received', 'in-consideration');
 
 -- What a partner is asked beside taking part, and what the lead establishes of it: effort for a time, whether it knows a
 -- person, taking a case over, the weighing of MDA++, the establishment of its involvement.
@@ -346,6 +347,7 @@ CREATE INDEX delivery_lane ON delivery (recipient, case_id, number, state, late)
 CREATE INDEX delivery_alarm ON delivery (alarm_at) WHERE state IN ('waiting', 'sending', 'notified');
 CREATE INDEX delivery_of_message ON delivery (message_id);
 CREATE INDEX delivery_of_request ON delivery (request_id);
+CREATE INDEX delivery_success ON delivery (recipient, delivered_at) WHERE delivered_at IS NOT NULL;
 
 -- The lease of a lane = (recipient, case): who sends now; the token fences off whoever slept past its lease.
 CREATE TABLE lane (
@@ -426,6 +428,28 @@ CREATE TABLE alarm (
 CREATE UNIQUE INDEX alarm_once ON alarm (cause, subject) WHERE acknowledged_by IS NULL;
 CREATE INDEX alarm_due ON alarm (next_at) WHERE acknowledged_by IS NULL;
 CREATE INDEX alarm_subject ON alarm (subject) WHERE acknowledged_by IS NULL;
+
+-- -- what operators and processes hold -----------------------------------------------------------------------------
+
+-- A partner to which nothing is sent for a time, by a person's decision. It carries a clock: an alarm rings when it
+-- ends, and when something of a crisis waits behind it.
+CREATE TABLE pause (
+    partner     TEXT PRIMARY KEY,
+    paused_by   TEXT NOT NULL CHECK (paused_by <> ''),
+    reason      TEXT NOT NULL CHECK (reason <> ''),
+    paused_at   TEXT NOT NULL CHECK (length(paused_at) = 27),
+    ends_at     TEXT NOT NULL CHECK (length(ends_at) = 27),
+    told_number INTEGER NOT NULL,            -- of the newest crisis delivery behind it that a human was told of
+    CHECK (ends_at > paused_at)
+) STRICT;
+
+-- Work that one process does at a time: who has it, by a lease with a random token.
+CREATE TABLE duty (
+    name        TEXT PRIMARY KEY,
+    token       TEXT NOT NULL CHECK (token <> ''),
+    holder      TEXT NOT NULL,
+    lease_until TEXT NOT NULL CHECK (length(lease_until) = 27)
+) STRICT;
 
 -- -- partners' keys and secrets --------------------------------------------------------------------------------------
 

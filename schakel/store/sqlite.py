@@ -20,12 +20,14 @@ from schakel.ledger_records import (
     DeadlineStep,
     RunningDeadline,
 )
+from schakel.operating import Backlog, Pause, Progress, Selection, Stuck, WrappedKey
 from schakel.ports import Decide, DecideAct, DecideAnswer, DecideParked, ShareSecrecy, TellSource
 from schakel.records import (
     Accepted,
     AlarmRow,
     Arrival,
     AuditEntry,
+    Bell,
     CaseRecord,
     Claimed,
     DeliveryOutcome,
@@ -42,7 +44,7 @@ from schakel.records import (
     StatusRecord,
 )
 from schakel.states import Role
-from schakel.store import admin, alarms, case_ledger, deadlines, delivery, intake, ledger, own
+from schakel.store import admin, alarms, case_ledger, deadlines, delivery, intake, ledger, operations, own
 from schakel.store.database import check_database
 from schakel.store.engine import Db, Engine
 from schakel.store.events import Author
@@ -233,7 +235,7 @@ class SqliteStore:
 
     async def due_alarms(self, *, now: datetime, limit: int) -> list[AlarmRow]:
         return await self._engine.write(
-            lambda db: alarms.due_alarms(db, self._terms, now=now, limit=limit), points=_ALARM
+            lambda db: operations.due_alarms(db, self._terms, now=now, limit=limit), points=_ALARM
         )
 
     async def alarm_outcomes(self, outcomes: Sequence[tuple[str, bool, datetime]], *, now: datetime) -> None:
@@ -267,6 +269,51 @@ class SqliteStore:
         return await self._engine.write(
             lambda db: admin.link_audit(db, self._signer, now=now, limit=limit), points=_LINK
         )
+
+    async def backlog(self, *, now: datetime) -> Backlog:
+        return await self._engine.read(lambda db: operations.backlog(db, now=now))
+
+    async def pause(self, pause: Pause) -> None:
+        await self._engine.write(lambda db: operations.pause(db, pause))
+
+    async def resume(self, partner: str, *, by: str, reason: str, now: datetime) -> bool:
+        return await self._engine.write(lambda db: operations.resume(db, partner, by=by, reason=reason, now=now))
+
+    async def stuck(self, selection: Selection) -> list[Stuck]:
+        return await self._engine.read(lambda db: operations.stuck(db, selection))
+
+    async def retry_deliveries(self, ids: Sequence[str], *, by: str, reason: str, now: datetime) -> list[Bell]:
+        return await self._engine.write(
+            lambda db: operations.retry(db, ids, self._terms, by=by, reason=reason, now=now),
+            points=_SETTLE,
+            weight=len(ids),
+        )
+
+    async def replace_deliveries(
+        self, pairs: Sequence[tuple[str, str]], *, by: str, reason: str, now: datetime
+    ) -> list[Bell]:
+        return await self._engine.write(
+            lambda db: operations.replace(db, pairs, self._terms, by=by, reason=reason, now=now),
+            points=_SUPERSEDE,
+            weight=len(pairs),
+        )
+
+    async def progress(self, object_id: str, *, now: datetime) -> list[Progress]:
+        return await self._engine.read(lambda db: operations.progress(db, object_id, now=now))
+
+    async def take_duty(self, name: str, token: str, *, holder: str, now: datetime, until: datetime) -> bool:
+        return await self._engine.write(
+            lambda db: operations.take_duty(db, name, token, holder=holder, now=now, until=until)
+        )
+
+    async def leave_duty(self, name: str, token: str) -> None:
+        await self._engine.write(lambda db: operations.leave_duty(db, name, token))
+
+    async def wrapped_keys(self, table: str, *, after: str, limit: int) -> list[WrappedKey]:
+        return await self._engine.read(lambda db: operations.wrapped_keys(db, table, after=after, limit=limit))
+
+    async def rewrap(self, pairs: Sequence[tuple[WrappedKey, bytes]]) -> int:
+        return await self._engine.write(lambda db: operations.rewrap(db, pairs), weight=len(pairs))
 
     async def health(self) -> Health:
         """After a commit that failed, a small real write tells whether it is over."""

@@ -13,6 +13,8 @@ Sentences = Mapping[str, tuple[str, str]]  # cause → (Dutch, English)
 DELIVERY_OVERDUE: Final = "delivery-overdue"
 MAILBOX_UNREAD: Final = "mailbox-unread"
 REFERENCE_CONFLICT: Final = "reference-conflict"
+PAUSE_ENDED: Final = "pause-ended"
+PAUSE_HOLDS_CRISIS: Final = "pause-holds-crisis"
 
 # What the store says by itself, where the region's files have no sentence for the cause.
 OWN_SENTENCES: Final[Sentences] = {
@@ -27,6 +29,15 @@ OWN_SENTENCES: Final[Sentences] = {
     REFERENCE_CONFLICT: (
         "Een bron gebruikt een berichtkenmerk opnieuw met andere inhoud; bel de bron.",
         "A source used a message reference again with other content; call the source.",
+    ),
+    PAUSE_ENDED: (
+        "De pauze van een partner is afgelopen: wat wachtte gaat weer op weg. Kijk of het aankomt (schakel queues).",
+        "The pause of a partner is over: what waited goes out again. See whether it arrives (schakel queues).",
+    ),
+    PAUSE_HOLDS_CRISIS: (
+        "Voor een partner die op pauze staat wacht een crisis. Bel de partner, of hef de pauze op "
+        "(schakel queues resume).",
+        "A crisis waits for a partner that is paused. Call the partner, or end the pause (schakel queues resume).",
     ),
     "poison-delivery": (
         "Een bezorging is drie keer vastgelopen en wacht op een besluit.",

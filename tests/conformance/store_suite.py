@@ -16,12 +16,20 @@ from tests.conformance.store_delivery import DeliveryPromises
 from tests.conformance.store_feedback import FeedbackPromises
 from tests.conformance.store_intake import IntakePromises
 from tests.conformance.store_ledger import LedgerPromises
+from tests.conformance.store_operations import OperationsPromises
 from tests.conformance.store_parked import ParkedPromises
 from tests.conformance.store_states import StatePromises
 
 
 class StoreSuite(
-    IntakePromises, DeliveryPromises, LedgerPromises, FeedbackPromises, ParkedPromises, AdminPromises, StatePromises
+    IntakePromises,
+    DeliveryPromises,
+    LedgerPromises,
+    FeedbackPromises,
+    ParkedPromises,
+    AdminPromises,
+    OperationsPromises,
+    StatePromises,
 ):
     """Subclass it once per store adapter."""
 

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The values of running the hub that cross the store's sockets: queues, pauses, deliveries an operator acts on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+LONGEST_PAUSE: Final = timedelta(days=7)  # whoever still needs it then looks again, and says so
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A partner to which nothing is sent until `until`, because a named person said so."""
+
+    partner: str
+    by: str
+    reason: str
+    paused_at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What waits for one partner, and how it takes what it gets."""
+
+    partner: str
+    waiting: int = 0  # to be sent, or being sent
+    notified: int = 0  # the partner knows of it and has not fetched it
+    parked: int = 0  # set aside for a person
+    oldest: datetime | None = None  # since when the oldest of those waits
+    breaker_open_until: datetime | None = None  # one probe goes out then
+    last_success: datetime | None = None
+    last_reason: str | None = None  # why the last attempt of what still waits did not succeed; machine name
+    overdue: int = 0  # requests whose answer is late
+    pause: Pause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Everything that waits, at one moment."""
+
+    queues: tuple[Queue, ...]  # of every partner that ever got something, or is paused
+    parked_messages: int  # messages that wait for a person and went nowhere
+    alarms_open: int
+    alarms_undelivered: int  # open, and no human was reached yet
+    audit_unlinked: int  # rows that are not in the chain yet
+    audit_unlinked_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which deliveries that have not arrived an operator means; None leaves nothing out."""
+
+    partner: str | None = None
+    reason: str | None = None  # of the last attempt, or of its parking
+    since: datetime | None = None  # made at or after
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A delivery that waits to be sent, or is set aside for a person."""
+
+    id: str
+    partner: str
+    number: int
+    state: str  # "waiting" or "parked"
+    reason: str  # of the last attempt or of its parking; "": not tried yet
+    attempts: int
+    created_at: datetime
+    next_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How one delivery of a case is under way."""
+
+    id: str
+    message_id: str
+    partner: str
+    role: str
+    number: int
+    state: str
+    attempts: int
+    last_reason: str | None
+    next_at: datetime
+    paused_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A data key as it lies in the database, with what it belongs to."""
+
+    table: str
+    owner: str
+    wrapped: bytes
