@@ -23,7 +23,7 @@ test: install ## every test
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 fuzz: install ## the long run: mangled bytes at both doors, and at every reader
-	$(BIN)/python -m pytest tests/fuzz/doors.py
+	FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -n auto -o timeout=1800 tests/property/test_fuzz_doors.py
 	$(BIN)/python -m tests.fuzz.run --seconds 60
 
 bench: install ## the figures, beside their limits and the alternatives (ONLY=micro runs one)

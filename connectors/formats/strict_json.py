@@ -21,8 +21,9 @@ MAX_INTEGER: Final = 2**53 - 1  # RFC 7493 section 2.2: beyond it two parsers ca
 _BOM: Final = b"\xef\xbb\xbf"
 _SUSPECT_ESCAPE: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_TOKEN: Final = re.compile(
-    r'(?P<string>"(?:[^"\\]|\\.)*")(?P<colon>[ \t\r\n]*:)?|(?P<open>[\[{])|(?P<close>[\]}])|(?P<bare>[^\s,:\[\]{}"]+)',
+_TOKEN: Final = re.compile(  # possessive: what could be gone back to would cost a hundred bytes for each character
+    r'(?P<string>"[^"\\]*+(?:\\.[^"\\]*+)*+")(?P<colon>[ \t\r\n]*:)?'
+    r'|(?P<open>[\[{])|(?P<close>[\]}])|(?P<bare>[^\s,:\[\]{}"]+)',
     re.DOTALL,
 )
 
