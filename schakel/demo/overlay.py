@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Lays the demo over a region: partners' addresses on loopback, and deadlines of seconds where it has minutes or days.
 
-Three partners read another format than the region has them read, and the crisis team sends XML too, so that every
-format is seen. Nothing else changes: routes, disclosure, causes and municipalities are the region's own.
+Some partners read another format than the region has them read, so that every format is seen. Nothing else changes:
+what sources send, routes, disclosure, causes and municipalities are the region's own.
 """
 
 from __future__ import annotations
@@ -20,17 +20,13 @@ ANSWER_WITHIN: Final = "20s"
 REMIND_AFTER: Final = "10s"
 LADDER_STEP: Final = 5  # seconds
 TELL_AGAIN_EVERY: Final = "5s"
-SENDERS: Final = ({"id": "cit", "sends": {"formats": ["fhir-json", "fhir-xml"]}},)
 RETRY: Final = ("1s", "1s", "2s", "3s")
 
 
 def write_overlay(folder: Path, region: Region, partners: Iterable[DemoPartner], *, pager: str) -> None:
     """Writes the YAML files. `pager`: the URL at which the coordinator's alarms arrive."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write(
-        folder / "partners.yaml",
-        {"partners": [*(_reached(one) for one in partners if one.url), *SENDERS]},
-    )
+    _write(folder / "partners.yaml", {"partners": [_reached(one) for one in partners if one.url]})
     _write(folder / "deadlines.yaml", _deadlines(region))
     owners = sorted({route.owner for route in region.alarms})
     _write(folder / "region.yaml", {"alarms": [{"owner": owner, "mail": [], "webhooks": [pager]} for owner in owners]})

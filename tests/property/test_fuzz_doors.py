@@ -53,7 +53,6 @@ TIMES: Final = 80  # a body's own size, in objects of Python
 PROCESS: Final = 512 * 1024  # KiB that the process may grow by
 ANSWERS: Final = tuple(name for name, each in formats().items() if isinstance(each, AnswerFormat))
 PARTNERS: Final[list[dict[str, Any]]] = [
-    {"id": "cit", "sends": {"formats": ["fhir-json", "fhir-xml"]}},
     {"id": "perspektief", "receives": {"answers": list(ANSWERS)}},
 ]
 SOURCES: Final = {
