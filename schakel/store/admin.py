@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -27,11 +26,11 @@ from schakel.records import (
 )
 from schakel.states import DeliveryState, Machine, MessageState, Role
 from schakel.store.alarms import close_alarms
-from schakel.store.decision import add_delivery, write_case, write_rest
-from schakel.store.engine import Db
+from schakel.store.db import Db
+from schakel.store.decision import add_delivery, last_round, write_case, write_rest
 from schakel.store.events import NOTE, Author, move, note
 from schakel.store.facts import case_facts, facts_of
-from schakel.store.intake import arrival_of, routing_of
+from schakel.store.intake import Kept, arrival_of, routing_of
 from schakel.store.rows import (
     Row,
     findings,
@@ -50,7 +49,8 @@ from schakel.store.terms import Terms
 
 PARKED: Final = """
 SELECT p.*, m.source FROM parked p LEFT JOIN message m ON m.id = p.message_id
-WHERE (:id IS NULL OR p.id = :id) AND (:settled OR :id IS NOT NULL OR p.state = 'open')
+WHERE (CAST(:id AS TEXT) IS NULL OR p.id = :id)
+    AND (:settled = 1 OR CAST(:id AS TEXT) IS NOT NULL OR p.state = 'open')
 ORDER BY p.parked_at, p.id"""
 
 MESSAGE: Final = """
@@ -75,7 +75,6 @@ RELEASE_DELIVERY: Final = """
 UPDATE delivery SET late = 1, crashes = 0, next_at = :now, alarm_at = :alarm_at WHERE id = :id"""
 DELIVERY: Final = "SELECT id, recipient, number, state, urgency, message_id FROM delivery WHERE id = :id"
 MESSAGE_STATE: Final = "SELECT state FROM message WHERE id = :message_id"
-LAST_ROUND: Final = "SELECT COALESCE(max(round), 0) FROM routing_decision WHERE message_id = :message_id"
 
 
 def parked(db: Db, *, parked_id: str | None, settled: bool) -> list[ParkedRow]:
@@ -92,7 +91,7 @@ def settle(
     *,
     reason: str,
     tell: TellSource | None = None,
-) -> Accepted | None:
+) -> Kept | None:
     """release, retry or drop; None: not open. See ports.AdminStore.settle_parked."""
     row = db.one(PARKED, id=parked_id, settled=1)
     if row is None or row["state"] != "open":
@@ -100,22 +99,24 @@ def settle(
     settled = _settle(db, row, event, decide, terms, author, reason)
     if tell is None or not row["whole"]:
         return settled
-    return replace(settled, bells=(*settled.bells, *_tell(db, row["message_id"], tell, terms, author)))
+    _tell(db, row["message_id"], tell, terms, author, bells=settled.bells)
+    return settled
 
 
-def _tell(db: Db, message_id: str, tell: TellSource, terms: Terms, author: Author) -> tuple[Bell, ...]:
+def _tell(db: Db, message_id: str, tell: TellSource, terms: Terms, author: Author, *, bells: list[Bell]) -> None:
     """The source of a message that no longer waits hears so; of one without a case nothing can be sent."""
     message = db.one(MESSAGE, message_id=message_id)
     if message is None or message["case_id"] is None or message["state"] == MessageState.PARKED:
-        return ()
+        return
     delivery = tell(source_message(message))
-    hub = Author(Role.HUB, "hub", author.now)
-    return () if delivery is None else (add_delivery(db, message_id, message["case_id"], delivery, hub, terms),)
+    if delivery is not None:
+        hub = Author(Role.HUB, "hub", author.now)
+        add_delivery(db, message_id, message["case_id"], delivery, hub, terms, bells=bells)
 
 
 def _settle(
     db: Db, row: Row, event: str, decide: DecideParked | None, terms: Terms, author: Author, reason: str
-) -> Accepted:
+) -> Kept:
     if row["delivery_id"] is not None:
         bells = _settle_delivery(db, row, event, terms, author, reason)
         return _close(db, row, event, author, reason, bells=bells)
@@ -129,18 +130,18 @@ def _settle(
     return _apply(db, row, event, decision, terms, author, reason)
 
 
-def _settle_delivery(db: Db, row: Row, event: str, terms: Terms, author: Author, reason: str) -> tuple[Bell, ...]:
+def _settle_delivery(db: Db, row: Row, event: str, terms: Terms, author: Author, reason: str) -> list[Bell]:
     """Released it goes on, late; dropped it leaves a tombstone; received meanwhile it stays delivered."""
     delivery = db.one(DELIVERY, id=row["delivery_id"])
     if delivery is None or delivery["state"] != DeliveryState.PARKED:
-        return ()
+        return []
     if event == "drop":
         move(db, Machine.DELIVERY, delivery["id"], "drop", author, reason=reason)
-        return ()
+        return []
     move(db, Machine.DELIVERY, delivery["id"], "release", author, reason=reason)
     alarm_at = text(author.now + terms.alarms.delivery(delivery["urgency"]))
-    db.run(RELEASE_DELIVERY, id=delivery["id"], now=text(author.now), alarm_at=alarm_at)
-    return (Bell(delivery["id"], delivery["recipient"], delivery["number"]),)
+    db.put(RELEASE_DELIVERY, id=delivery["id"], now=text(author.now), alarm_at=alarm_at)
+    return [Bell(delivery["id"], delivery["recipient"], delivery["number"])]
 
 
 def _decide(db: Db, row: Row, decide: DecideParked) -> Decision:
@@ -176,14 +177,14 @@ def _parked_facts(db: Db, row: Row, message: Row, keys: tuple[MatchKey, ...]) ->
     )
 
 
-def _apply(db: Db, row: Row, event: str, decision: Decision, terms: Terms, author: Author, reason: str) -> Accepted:
+def _apply(db: Db, row: Row, event: str, decision: Decision, terms: Terms, author: Author, reason: str) -> Kept:
     message_id = row["message_id"]
     stays = decision.state == MessageState.PARKED
     again = next((new for new in decision.parked if new.whole), None) if stays else None
     if stays and again is None:
         raise ValueError("a parked message needs an owner, a reason and a time")
     write_case(db, decision, now=author.now)
-    db.run(
+    db.put(
         UPDATE_MESSAGE,
         id=message_id,
         kind=decision.kind,
@@ -195,7 +196,8 @@ def _apply(db: Db, row: Row, event: str, decision: Decision, terms: Terms, autho
     if not stays and row["whole"]:
         move(db, Machine.MESSAGE, message_id, event, author, reason=reason)
     others = [new for new in decision.parked if new is not again]
-    bells = write_rest(db, message_id, decision, author, terms, parked=others)
+    round_ = last_round(db, message_id) + 1
+    bells = write_rest(db, message_id, decision, author, terms, parked=others, round_=round_)
     if again is None:
         return _close(db, row, event, author, reason, bells=bells)
     _still_parked(db, row, again, decision.case_id)
@@ -204,7 +206,7 @@ def _apply(db: Db, row: Row, event: str, decision: Decision, terms: Terms, autho
 
 
 def _still_parked(db: Db, row: Row, again: NewParked, case_id: str | None) -> None:
-    db.run(
+    db.put(
         STILL_PARKED,
         id=row["id"],
         cause=again.cause,
@@ -216,31 +218,32 @@ def _still_parked(db: Db, row: Row, again: NewParked, case_id: str | None) -> No
     )
 
 
-def _close(db: Db, row: Row, event: str, author: Author, reason: str, *, bells: tuple[Bell, ...] = ()) -> Accepted:
+def _close(db: Db, row: Row, event: str, author: Author, reason: str, *, bells: list[Bell] | None = None) -> Kept:
     move(db, Machine.PARKED, row["id"], event, author, reason=reason)
     by = author.actor.removeprefix("operator:")
-    db.run(SETTLED, id=row["id"], by=by, reason=reason, now=text(author.now))
+    db.put(SETTLED, id=row["id"], by=by, reason=reason, now=text(author.now))
     for subject in (row["id"], row["delivery_id"]):
         if subject is not None:
             close_alarms(db, subject, by=author.actor, now=author.now)
     return _outcome(db, row["message_id"], bells=bells)
 
 
-def _outcome(db: Db, message_id: str | None, *, bells: tuple[Bell, ...], cause: str | None = None) -> Accepted:
+def _outcome(db: Db, message_id: str | None, *, bells: list[Bell] | None, cause: str | None = None) -> Kept:
     state: str = ""
     routing: tuple[RoutingDecision, ...] = ()
     if message_id is not None:
         state = db.value(MESSAGE_STATE, message_id=message_id)
-        routing = routing_of(db, message_id, db.value(LAST_ROUND, message_id=message_id))
-    return Accepted(
+        routing = routing_of(db, message_id, last_round(db, message_id))
+    accepted = Accepted(
         message_id=message_id or "",
         state=state,
         duplicate=False,
         routing=routing,
         warnings=(),
         parked_cause=cause,
-        bells=bells,
+        bells=(),
     )
+    return Kept(accepted, [] if bells is None else bells)
 
 
 def _parked_row(row: Row) -> ParkedRow:
@@ -266,7 +269,8 @@ def _parked_row(row: Row) -> ParkedRow:
 
 VALID_KEYS: Final = """
 SELECT id, partner, digest, created_at, expires_at FROM partner_key
-WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now) AND (:partner IS NULL OR partner = :partner)
+WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+    AND (CAST(:partner AS TEXT) IS NULL OR partner = :partner)
 ORDER BY partner, created_at, id"""
 ADD_KEY: Final = """
 INSERT INTO partner_key (id, partner, digest, created_at, expires_at)
@@ -360,7 +364,7 @@ VALUES (:position, :hash, :at, :key_id, :signature)"""
 
 def add_audit(db: Db, entries: Sequence[AuditEntry]) -> None:
     for entry in entries:
-        db.run(
+        db.put(
             NOTE, at=text(entry.at), actor=entry.actor, action=entry.action, object=entry.object, detail=entry.detail
         )
 
@@ -374,8 +378,8 @@ def link_audit(db: Db, signer: Signer, *, now: datetime, limit: int) -> int:
     previous, position = (GENESIS, 0) if head is None else (head["hash"], head["position"])
     links = link(rows, previous=previous, position=position)
     for linked in links:
-        db.run(LINK, id=linked.row, position=linked.position, hash=linked.hash)
+        db.put(LINK, id=linked.row, position=linked.position, hash=linked.hash)
     last, at = links[-1], text(now)
     signature = signer.sign(checkpoint_message(last.position, last.hash, at))
-    db.run(CHECKPOINT, position=last.position, hash=last.hash, at=at, key_id=signer.key_id, signature=signature)
+    db.put(CHECKPOINT, position=last.position, hash=last.hash, at=at, key_id=signer.key_id, signature=signature)
     return len(links)

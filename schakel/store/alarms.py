@@ -9,7 +9,7 @@ from typing import Final
 
 from schakel.records import AlarmRow, NewAlarm
 from schakel.states import DeliveryState, Role
-from schakel.store.engine import Db
+from schakel.store.db import Db
 from schakel.store.events import Author, note
 from schakel.store.rows import Row, maybe_moment, moment, new_id, text
 from schakel.store.terms import DELIVERY_OVERDUE, MAILBOX_UNREAD, Terms
@@ -19,11 +19,11 @@ RAISE: Final = """
 INSERT INTO alarm (id, cause, subject, owner, nl, en, raised_at, next_at)
 VALUES (:id, :cause, :subject, :owner, :nl, :en, :now, :now)
 ON CONFLICT (cause, subject) WHERE acknowledged_by IS NULL DO UPDATE SET
-    count = count + 1,
+    count = alarm.count + 1,
     owner = excluded.owner,
     nl = excluded.nl,
     en = excluded.en,
-    next_at = CASE WHEN :ring THEN min(next_at, excluded.next_at) ELSE next_at END"""
+    next_at = CASE WHEN :ring = 1 AND excluded.next_at < alarm.next_at THEN excluded.next_at ELSE alarm.next_at END"""
 
 # What an alarm was about is over: the hub (or who settled it) acknowledges.
 CLOSE: Final = """
@@ -35,7 +35,7 @@ WHERE subject = :subject AND cause = :cause AND acknowledged_by IS NULL"""
 
 
 def raise_alarm(db: Db, alarm: NewAlarm, *, now: datetime, ring: bool = False) -> None:
-    db.run(
+    db.put(
         RAISE,
         id=new_id(now),
         cause=alarm.cause,
@@ -56,9 +56,9 @@ def raise_all(db: Db, new: Sequence[NewAlarm], *, now: datetime) -> None:
 def close_alarms(db: Db, subject: str, *, by: str, now: datetime, cause: str | None = None) -> None:
     """All open alarms about `subject`, or those of one cause."""
     if cause is None:
-        db.run(CLOSE, subject=subject, by=by, now=text(now))
+        db.put(CLOSE, subject=subject, by=by, now=text(now))
     else:
-        db.run(CLOSE_CAUSE, subject=subject, cause=cause, by=by, now=text(now))
+        db.put(CLOSE_CAUSE, subject=subject, cause=cause, by=by, now=text(now))
 
 
 # -- what is due -------------------------------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ ALL: Final = "SELECT * FROM alarm ORDER BY raised_at, id"
 # It reached a human and rings again later, one step up; or it did not, and is tried again.
 OUTCOME: Final = """
 UPDATE alarm SET attempts = attempts + 1, failing = 1 - :reached, next_at = :next_at,
-    step = step + :reached, delivered_at = CASE WHEN :reached THEN :now ELSE delivered_at END
+    step = step + :reached, delivered_at = CASE WHEN :reached = 1 THEN :now ELSE delivered_at END
 WHERE id = :id"""
 ACKNOWLEDGE: Final = """
 UPDATE alarm SET acknowledged_by = :by, acknowledged_at = :now WHERE id = :id AND acknowledged_by IS NULL"""
@@ -94,14 +94,14 @@ def ring_what_is_due(db: Db, terms: Terms, *, now: datetime) -> None:
     for row in db.all(PARKED_DUE, now=text(now)):
         nl, en = terms.sentence(row["cause"])
         raise_alarm(db, NewAlarm(row["cause"], row["subject"], row["owner"], nl, en), now=now, ring=True)
-        db.run(PARKED_AGAIN, id=row["id"], next_at=text(now + terms.alarms.parked_every))
+        db.put(PARKED_AGAIN, id=row["id"], next_at=text(now + terms.alarms.parked_every))
     for row in db.all(DELIVERY_DUE, now=text(now)):
         unread = row["state"] == DeliveryState.NOTIFIED
         cause, subject = (MAILBOX_UNREAD, row["recipient"]) if unread else (DELIVERY_OVERDUE, row["id"])
         nl, en = terms.sentence(cause)
         raise_alarm(db, NewAlarm(cause, subject, terms.owner, nl, en), now=now, ring=True)
         every = terms.alarms.mailbox_after if unread else terms.alarms.delivery(row["urgency"])
-        db.run(DELIVERY_AGAIN, id=row["id"], next_at=text(now + every))
+        db.put(DELIVERY_AGAIN, id=row["id"], next_at=text(now + every))
 
 
 def due_alarms(db: Db, terms: Terms, *, now: datetime, limit: int) -> list[AlarmRow]:
@@ -111,7 +111,7 @@ def due_alarms(db: Db, terms: Terms, *, now: datetime, limit: int) -> list[Alarm
 
 def outcomes(db: Db, results: Sequence[tuple[str, bool, datetime]], *, now: datetime) -> None:
     for alarm_id, reached, next_at in results:
-        db.run(OUTCOME, id=alarm_id, reached=int(reached), next_at=text(next_at), now=text(now))
+        db.put(OUTCOME, id=alarm_id, reached=int(reached), next_at=text(next_at), now=text(now))
 
 
 def all_alarms(db: Db) -> list[AlarmRow]:

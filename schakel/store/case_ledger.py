@@ -22,8 +22,8 @@ from schakel.ledger_records import (
 from schakel.states import Machine, Role
 from schakel.store import deadlines
 from schakel.store.alarms import close_alarms, raise_alarm
+from schakel.store.db import Db
 from schakel.store.decision import ADD_REFERENCE, add_delivery, add_parked, add_request
-from schakel.store.engine import Db
 from schakel.store.events import Author, move
 from schakel.store.rows import Row, maybe_moment, maybe_text, moment, source_message, text
 from schakel.store.terms import Terms

@@ -12,7 +12,7 @@ import apsw
 
 from schakel.errors import ConfigurationError, Finding
 from schakel.states import MOVES
-from schakel.store.engine import Db, open_connection
+from schakel.store.engine_sqlite import SqliteDb, open_connection
 
 SCHEMA_VERSION: Final = 1
 APPLICATION_ID: Final = 0x5343484B  # "SCHK"
@@ -62,7 +62,7 @@ def check_database(path: Path, *, vfs: str | None = None) -> None:
         db.close()
 
 
-def _check(db: Db, path: Path) -> None:
+def _check(db: SqliteDb, path: Path) -> None:
     if db.value("PRAGMA application_id") != APPLICATION_ID:
         raise _foreign(path)
     version = db.value("PRAGMA user_version")
@@ -88,7 +88,7 @@ def _check(db: Db, path: Path) -> None:
         _write_moves(db)
 
 
-def _write_moves(db: Db) -> None:
+def _write_moves(db: SqliteDb) -> None:
     for machine, from_state, event, role, to_state in MOVES:
         db.run(
             ADD_MOVE,

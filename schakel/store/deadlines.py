@@ -11,7 +11,7 @@ from schakel.ledger_records import DeadlineStep, EndedDeadline, RunningDeadline
 from schakel.records import NewDeadline
 from schakel.states import Role
 from schakel.store.alarms import raise_alarm
-from schakel.store.engine import Db
+from schakel.store.db import Db
 from schakel.store.events import Author, note
 from schakel.store.rows import Row, maybe_moment, maybe_text, moment, text
 
@@ -45,7 +45,7 @@ WHERE id = :id AND ended_at IS NULL AND steps = :known AND next_at = :was_next""
 def start(db: Db, case_id: str, new: NewDeadline) -> None:
     """One of a kind runs for a subject: a new one ends the one before."""
     end(db, EndedDeadline(new.subject, new.event, new.kind), now=new.started_at)
-    db.run(
+    db.put(
         START,
         id=new.id,
         case_id=case_id,
@@ -63,7 +63,7 @@ def start(db: Db, case_id: str, new: NewDeadline) -> None:
 
 
 def end(db: Db, ended: EndedDeadline, *, now: datetime) -> None:
-    db.run(END, subject=ended.subject, kind=ended.kind, by=ended.by, now=text(now))
+    db.put(END, subject=ended.subject, kind=ended.kind, by=ended.by, now=text(now))
 
 
 def due(db: Db, *, now: datetime, limit: int) -> list[RunningDeadline]:

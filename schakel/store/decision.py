@@ -10,8 +10,8 @@ from typing import Final
 from schakel.records import Bell, Decision, KnownOrder, MatchKey, NewDelivery, NewParked, NewRequest, RoutingDecision
 from schakel.states import Machine, Role
 from schakel.store import deadlines
-from schakel.store.engine import Db
-from schakel.store.events import Author, move
+from schakel.store.db import Db
+from schakel.store.events import Author, begin
 from schakel.store.facts import STRONG
 from schakel.store.rows import findings_json, maybe_text, pairs_json, text
 from schakel.store.terms import Terms
@@ -26,9 +26,9 @@ UPDATE case_file SET
     municipality = COALESCE(:municipality, municipality),
     urgency = COALESCE(:urgency, urgency),
     order_end = CASE WHEN order_end IS NULL OR order_end < :order_end THEN :order_end ELSE order_end END,
-    secrecy_version = secrecy_version + (:secrecy IS NOT NULL),
+    secrecy_version = CASE WHEN :newly_secret = 1 THEN secrecy_version + 1 ELSE secrecy_version END,
     secrecy = COALESCE(:secrecy, secrecy),
-    max_ordinal = max(max_ordinal, :max_ordinal)
+    max_ordinal = CASE WHEN max_ordinal < :max_ordinal THEN :max_ordinal ELSE max_ordinal END
 WHERE id = :id"""
 
 # What a household knows of secrets reaches each of its cases; a new secrecy raises the version.
@@ -36,19 +36,26 @@ SHARE_SECRECY: Final = """
 UPDATE case_file SET secrecy = :secrecy, secrecy_version = secrecy_version + 1 WHERE id = :id"""
 
 # A key of the case; a strong key that another open case of the programme holds stays with that one.
+FIRST_KEY: Final = """
+INSERT INTO match_key (case_id, programme, kind, digest, strong, open)
+VALUES (:case_id, :programme, :kind, :digest, :strong, 1) ON CONFLICT DO NOTHING"""
 ADD_KEY: Final = """
 INSERT INTO match_key (case_id, programme, kind, digest, strong, open)
-SELECT id, programme, :kind, :digest, :strong, closed_at IS NULL FROM case_file WHERE id = :case_id
+SELECT id, programme, :kind, :digest, :strong, CASE WHEN closed_at IS NULL THEN 1 ELSE 0 END
+FROM case_file WHERE id = :case_id
 ON CONFLICT DO NOTHING"""
 
 # Orders: by number, else by time of imposition; one without number is the one with that time.
-ORDER_AT: Final = "SELECT 1 FROM known_order WHERE case_id = :case_id AND imposed_at = :imposed_at LIMIT 1"
-ORDER_TIME: Final = "SELECT imposed_at FROM known_order WHERE case_id = :case_id AND number = :number"
-FORGET_ORDER: Final = """
-DELETE FROM known_order
-WHERE case_id = :case_id AND (number = :number OR (number IS NULL AND imposed_at = :imposed_at))"""
-ADD_ORDER: Final = """
-INSERT INTO known_order (case_id, number, imposed_at) VALUES (:case_id, :number, :imposed_at)"""
+ORDER_AT: Final = """
+INSERT INTO known_order (case_id, imposed_at) SELECT :case_id, :imposed_at
+WHERE NOT EXISTS (SELECT 1 FROM known_order WHERE case_id = :case_id AND imposed_at = :imposed_at)"""
+ORDER_NUMBERED: Final = """
+INSERT INTO known_order (case_id, number, imposed_at) VALUES (:case_id, :number, :imposed_at)
+ON CONFLICT (case_id, number) WHERE number IS NOT NULL
+DO UPDATE SET imposed_at = COALESCE(excluded.imposed_at, known_order.imposed_at)"""
+FORGET_UNNUMBERED: Final = """
+DELETE FROM known_order WHERE case_id = :case_id AND number IS NULL AND imposed_at = (
+    SELECT o.imposed_at FROM known_order o WHERE o.case_id = :case_id AND o.number = :number)"""
 
 LAST_ROUND: Final = "SELECT COALESCE(max(round), 0) FROM routing_decision WHERE message_id = :message_id"
 ADD_ROUTING: Final = """
@@ -64,12 +71,6 @@ INSERT INTO request (id, case_id, message_id, recipient, role, reference, state,
 VALUES (:id, :case_id, :message_id, :recipient, :role, :reference, :state, 1, :asked_by, :phase,
     :serves, :now, :due_at)"""
 
-# The next number of a recipient. One writer at a time (BEGIN IMMEDIATE) and the counter is rolled back with its
-# savepoint: numbers have no gap and their order is the order of commits.
-NEXT_NUMBER: Final = """
-INSERT INTO recipient (partner, last_number) VALUES (:partner, 1)
-ON CONFLICT (partner) DO UPDATE SET last_number = last_number + 1
-RETURNING last_number"""
 ADD_DELIVERY: Final = """
 INSERT INTO delivery (id, message_id, case_id, recipient, number, role, channel, mode, representation, urgency,
     request_id, late, occasion, supersedes, state, state_ordinal, created_at, next_at, alarm_at)
@@ -97,54 +98,67 @@ def write_case(db: Db, decision: Decision, *, now: datetime) -> None:
         return
     if decision.new_case is not None:
         new = decision.new_case
-        db.run(
+        db.put(
             NEW_CASE,
             id=decision.case_id,
             programme=new.programme,
             municipality=new.municipality,
             urgency=decision.change.urgency or "normal",
-            state=move(db, Machine.CASE, decision.case_id, "open", Author(Role.HUB, "hub", now)),
+            state=begin(db, Machine.CASE, decision.case_id, "open", Author(Role.HUB, "hub", now)),
             now=text(now),
             wrapped_key=new.wrapped_key,
         )
     change = decision.change
-    db.run(
+    db.put(
         CHANGE_CASE,
         id=decision.case_id,
         municipality=change.municipality,
         urgency=change.urgency,
         order_end=maybe_text(change.order_end),
+        newly_secret=int(change.secrecy is not None),
         secrecy=change.secrecy,
         max_ordinal=change.max_ordinal,
     )
     for joined, secrecy in change.shared:
-        db.run(SHARE_SECRECY, id=joined, secrecy=secrecy)
-    add_keys(db, decision.case_id, decision.keys)
+        db.put(SHARE_SECRECY, id=joined, secrecy=secrecy)
+    programme = None if decision.new_case is None else decision.new_case.programme
+    add_keys(db, decision.case_id, decision.keys, programme=programme)
     for order in change.orders:
         add_order(db, decision.case_id, order)
 
 
 def write_rest(
-    db: Db, message_id: str, decision: Decision, author: Author, terms: Terms, *, parked: Sequence[NewParked]
-) -> tuple[Bell, ...]:
+    db: Db,
+    message_id: str,
+    decision: Decision,
+    author: Author,
+    terms: Terms,
+    *,
+    parked: Sequence[NewParked],
+    round_: int,
+) -> list[Bell]:
     """All that points at the message. Numbers are taken last, recipients in order of their ids."""
-    write_routing(db, message_id, decision.routing, now=author.now)
+    write_routing(db, message_id, decision.routing, round_, now=author.now)
     if decision.case_id is not None:
         for request in decision.requests:
             add_request(db, message_id, decision.case_id, request, author)
         for other, kinds in decision.suggestions:
-            db.run(ADD_SUGGESTION, case_id=decision.case_id, other=other, kinds=kinds, now=text(author.now))
+            db.put(ADD_SUGGESTION, case_id=decision.case_id, other=other, kinds=kinds, now=text(author.now))
     for row in parked:
         add_parked(db, row, author, message_id=message_id, case_id=decision.case_id)
     if decision.case_id is None:
-        return ()
+        return []
     return add_deliveries(db, message_id, decision.case_id, decision.deliveries, author, terms)
 
 
-def write_routing(db: Db, message_id: str, routing: Sequence[RoutingDecision], *, now: datetime) -> None:
-    round_ = db.value(LAST_ROUND, message_id=message_id) + 1
+def last_round(db: Db, message_id: str) -> int:
+    """How often was decided on the message."""
+    return int(db.value(LAST_ROUND, message_id=message_id))
+
+
+def write_routing(db: Db, message_id: str, routing: Sequence[RoutingDecision], round_: int, *, now: datetime) -> None:
     for position, line in enumerate(routing):
-        db.run(
+        db.put(
             ADD_ROUTING,
             message_id=message_id,
             round=round_,
@@ -159,27 +173,31 @@ def write_routing(db: Db, message_id: str, routing: Sequence[RoutingDecision], *
         )
 
 
-def add_keys(db: Db, case_id: str, keys: Sequence[MatchKey]) -> None:
+def add_keys(db: Db, case_id: str, keys: Sequence[MatchKey], *, programme: str | None = None) -> None:
+    """`programme`: of a case that is new."""
     for key in sorted(set(keys), key=lambda key: (key.kind, key.digest)):
-        db.run(ADD_KEY, case_id=case_id, kind=key.kind, digest=key.digest, strong=int(key.kind in STRONG))
+        row = {"case_id": case_id, "kind": key.kind, "digest": key.digest, "strong": int(key.kind in STRONG)}
+        if programme is None:
+            db.put(ADD_KEY, **row)
+        else:
+            db.put(FIRST_KEY, **row, programme=programme)
 
 
 def add_order(db: Db, case_id: str, order: KnownOrder) -> None:
     """Each order once: distinct by number or, without one, by time of imposition; what is told later is added."""
     number, imposed_at = order.number, maybe_text(order.imposed_at)
     if number is None:
-        if imposed_at is None or db.value(ORDER_AT, case_id=case_id, imposed_at=imposed_at):
-            return
+        if imposed_at is not None:
+            db.put(ORDER_AT, case_id=case_id, imposed_at=imposed_at)
     else:
-        imposed_at = imposed_at or db.value(ORDER_TIME, case_id=case_id, number=number)
-        db.run(FORGET_ORDER, case_id=case_id, number=number, imposed_at=imposed_at)
-    db.run(ADD_ORDER, case_id=case_id, number=number, imposed_at=imposed_at)
+        db.put(ORDER_NUMBERED, case_id=case_id, number=number, imposed_at=imposed_at)
+        db.put(FORGET_UNNUMBERED, case_id=case_id, number=number)
 
 
 def add_request(db: Db, message_id: str, case_id: str, request: NewRequest, author: Author) -> None:
     """The request, and the clocks that asking starts."""
-    db.run(ADD_REFERENCE, case_id=case_id, partner=request.recipient, reference=request.case_reference)
-    db.run(
+    db.put(ADD_REFERENCE, case_id=case_id, partner=request.recipient, reference=request.case_reference)
+    db.put(
         ADD_REQUEST,
         id=request.id,
         case_id=case_id,
@@ -187,7 +205,7 @@ def add_request(db: Db, message_id: str, case_id: str, request: NewRequest, auth
         recipient=request.recipient,
         role=request.role,
         reference=request.reference,
-        state=move(db, Machine.REQUEST, request.id, "ask", author),
+        state=begin(db, Machine.REQUEST, request.id, "ask", author),
         asked_by=request.asked_by,
         phase=request.phase,
         serves=request.serves,
@@ -200,12 +218,12 @@ def add_request(db: Db, message_id: str, case_id: str, request: NewRequest, auth
 
 def add_deliveries(
     db: Db, message_id: str, case_id: str, deliveries: Sequence[NewDelivery], author: Author, terms: Terms
-) -> tuple[Bell, ...]:
+) -> list[Bell]:
     """In order of recipient, so that the counters are always taken in one order."""
-    return tuple(
-        add_delivery(db, message_id, case_id, delivery, author, terms)
-        for delivery in sorted(deliveries, key=lambda delivery: delivery.recipient)
-    )
+    bells: list[Bell] = []
+    for delivery in sorted(deliveries, key=lambda delivery: delivery.recipient):
+        add_delivery(db, message_id, case_id, delivery, author, terms, bells=bells)
+    return bells
 
 
 def add_delivery(
@@ -217,30 +235,37 @@ def add_delivery(
     terms: Terms,
     *,
     supersedes: str | None = None,
-) -> Bell:
-    number = int(db.value(NEXT_NUMBER, partner=delivery.recipient))
-    db.run(ADD_LANE, recipient=delivery.recipient, case_id=case_id)
-    db.run(
-        ADD_DELIVERY,
-        id=delivery.id,
-        message_id=message_id,
-        case_id=case_id,
-        recipient=delivery.recipient,
-        number=number,
-        role=delivery.role,
-        channel=delivery.channel,
-        mode=delivery.mode,
-        representation=delivery.representation,
-        urgency=delivery.urgency,
-        request_id=delivery.request_id,
-        late=int(delivery.late),
-        occasion=delivery.occasion,
-        supersedes=supersedes,
-        state=move(db, Machine.DELIVERY, delivery.id, "create", author),
-        now=text(author.now),
-        alarm_at=text(author.now + terms.alarms.delivery(delivery.urgency)),
-    )
-    return Bell(delivery.id, delivery.recipient, number)
+    bells: list[Bell] | None = None,
+) -> None:
+    """It is written as soon as it has its number, which may be at the end of the transaction; then its bell joins
+    `bells`."""
+
+    def write(number: int) -> None:
+        db.put(ADD_LANE, recipient=delivery.recipient, case_id=case_id)
+        db.put(
+            ADD_DELIVERY,
+            id=delivery.id,
+            message_id=message_id,
+            case_id=case_id,
+            recipient=delivery.recipient,
+            number=number,
+            role=delivery.role,
+            channel=delivery.channel,
+            mode=delivery.mode,
+            representation=delivery.representation,
+            urgency=delivery.urgency,
+            request_id=delivery.request_id,
+            late=int(delivery.late),
+            occasion=delivery.occasion,
+            supersedes=supersedes,
+            state=begin(db, Machine.DELIVERY, delivery.id, "create", author),
+            now=text(author.now),
+            alarm_at=text(author.now + terms.alarms.delivery(delivery.urgency)),
+        )
+        if bells is not None:
+            bells.append(Bell(delivery.id, delivery.recipient, number))
+
+    db.numbered(delivery.recipient, write)
 
 
 def add_parked(
@@ -252,7 +277,7 @@ def add_parked(
     case_id: str | None = None,
     delivery_id: str | None = None,
 ) -> None:
-    db.run(
+    db.put(
         ADD_PARKED,
         id=parked.id,
         message_id=message_id,
@@ -263,7 +288,7 @@ def add_parked(
         whole=int(parked.whole),
         findings=findings_json(parked.findings),
         suggests=pairs_json(parked.suggests),
-        state=move(db, Machine.PARKED, parked.id, "park", author),
+        state=begin(db, Machine.PARKED, parked.id, "park", author),
         now=text(author.now),
         next_alarm_at=text(parked.next_alarm_at),
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -11,10 +12,10 @@ from schakel.errors import Finding, LeaseLost
 from schakel.records import Claimed, DeliveryOutcome, MailboxEntry, NewAlarm, NewDelivery, NewParked, Rendered
 from schakel.states import FINAL_DELIVERY, DeliveryState, Machine, ParkCause, Role
 from schakel.store.alarms import close_alarms, raise_alarm
+from schakel.store.db import Db
 from schakel.store.decision import add_delivery, add_parked
-from schakel.store.engine import Db
 from schakel.store.events import Author, move, note
-from schakel.store.rows import Row, ids_json, maybe_moment, moment, new_id, text
+from schakel.store.rows import Row, maybe_moment, moment, new_id, text
 from schakel.store.terms import MAILBOX_UNREAD, Terms
 
 CRASHES_AT_MOST: Final = 3
@@ -31,7 +32,7 @@ SELECT d.*, m.content, c.programme, c.wrapped_key, c.secrecy, c.secrecy_version,
         UNION
         SELECT p.id FROM message p
         WHERE p.case_id = d.case_id AND p.state = 'parked' AND (p.received_at, p.id) < (m.received_at, m.id)
-    )) AS held
+    ) before) AS held
 FROM delivery d
 JOIN message m ON m.id = d.message_id
 JOIN case_file c ON c.id = d.case_id
@@ -56,7 +57,7 @@ FROM delivery d
 JOIN recipient r ON r.partner = d.recipient
 JOIN lane l ON l.recipient = d.recipient AND l.case_id = d.case_id
 WHERE d.state = 'waiting' AND d.next_at <= :now AND l.token IS NULL
-    AND (:only IS NULL OR d.id IN (SELECT value FROM json_each(:only)))
+    AND (:every = 1 OR d.id = ANY(:only))
     AND (d.late = 1 OR NOT EXISTS (
         SELECT 1 FROM delivery e
         WHERE e.recipient = d.recipient AND e.case_id = d.case_id AND e.number < d.number AND e.late = 0
@@ -68,7 +69,7 @@ ORDER BY d.crashes > 0 DESC, d.urgency = 'crisis' DESC, d.next_at, d.recipient, 
 LIMIT :window"""
 
 TAKE_LANE: Final = """
-UPDATE lane SET token = lower(hex(randomblob(16))), lease_until = :until, delivery_id = :id
+UPDATE lane SET token = :token, lease_until = :until, delivery_id = :id
 WHERE recipient = :recipient AND case_id = :case_id AND token IS NULL
 RETURNING token"""
 FREE_LANE: Final = """
@@ -89,8 +90,8 @@ TRIED: Final = """
 UPDATE delivery SET attempts = attempts + 1, last_reason = :reason, next_at = COALESCE(:next_at, next_at)
 WHERE id = :id"""
 NOTIFIED: Final = """
-UPDATE delivery SET notified_at = :now, alarm_at = CASE WHEN urgency = 'crisis' THEN min(alarm_at, :alarm_at)
-    ELSE :alarm_at END WHERE id = :id"""
+UPDATE delivery SET notified_at = :now, alarm_at = CASE WHEN urgency = 'crisis' AND alarm_at < :alarm_at
+    THEN alarm_at ELSE :alarm_at END WHERE id = :id"""
 FINAL: Final = "UPDATE delivery SET erase_at = :erase_at WHERE id = :id"
 SET_BREAKER: Final = "UPDATE recipient SET breaker_open_until = :until WHERE partner = :partner"
 
@@ -107,11 +108,10 @@ WORKER: Final = "worker"
 def claim(db: Db, terms: Terms, *, now: datetime, limit: int, only: Sequence[str] | None) -> list[Claimed]:
     """See ports.DeliveryStore.claim. A delivery that crashed before is claimed alone."""
     expire(db, terms, now=now)
-    wanted = None if only is None else ids_json(only)
     chosen: list[Row] = []
     lanes: set[tuple[str, str]] = set()
     probed: set[str] = set()
-    for row in db.all(DUE, now=text(now), only=wanted, window=4 * limit + 64):
+    for row in db.all(DUE, now=text(now), every=int(only is None), only=list(only or ()), window=4 * limit + 64):
         lane = (row["recipient"], row["case_id"])
         if lane in lanes or row["recipient"] in probed:
             continue
@@ -126,7 +126,12 @@ def claim(db: Db, terms: Terms, *, now: datetime, limit: int, only: Sequence[str
 
 def _take(db: Db, row: Row, terms: Terms, *, now: datetime) -> Claimed:
     token = db.value(
-        TAKE_LANE, until=text(now + terms.lease), id=row["id"], recipient=row["recipient"], case_id=row["case_id"]
+        TAKE_LANE,
+        token=secrets.token_hex(16),
+        until=text(now + terms.lease),
+        id=row["id"],
+        recipient=row["recipient"],
+        case_id=row["case_id"],
     )
     move(db, Machine.DELIVERY, row["id"], "claim", Author(Role.WORKER, WORKER, now))
     full = db.one(BY_ID, id=row["id"])
@@ -139,10 +144,10 @@ def expire(db: Db, terms: Terms, *, now: datetime) -> None:
     """A lease that ran out while sending is a crash; the third parks the delivery."""
     author = Author(Role.WORKER, WORKER, now)
     for row in db.all(EXPIRED, now=text(now)):
-        db.run(FREE_LANE, id=row["delivery_id"])
+        db.put(FREE_LANE, id=row["delivery_id"])
         if row["state"] != DeliveryState.SENDING:
             continue
-        db.run(CRASHED, id=row["delivery_id"], now=text(now))
+        db.put(CRASHED, id=row["delivery_id"], now=text(now))
         if row["crashes"] + 1 < CRASHES_AT_MOST:
             move(db, Machine.DELIVERY, row["delivery_id"], "expire", author, reason="lease-expired")
         else:
@@ -229,7 +234,7 @@ def keep_rendered(db: Db, rendered: Sequence[tuple[Claimed, Rendered]]) -> None:
             raise LeaseLost("lane")
         if known["rendered_digest"] is not None and known["rendered_digest"] != view.digest:
             raise LeaseLost("rendered")
-        db.run(
+        db.put(
             KEEP_RENDERED,
             id=claim_.id,
             sealed=view.sealed,
@@ -255,13 +260,13 @@ def finish(db: Db, outcome: DeliveryOutcome, terms: Terms, *, now: datetime) -> 
     if not db.value(HELD_LANE, id=outcome.id, token=outcome.token):
         return False
     row = db.one(BY_ID, id=outcome.id)
-    db.run(FREE_LANE, id=outcome.id)
+    db.put(FREE_LANE, id=outcome.id)
     if row is None or row["state"] != DeliveryState.SENDING:
         return False
     author = Author(Role.WORKER, WORKER, now)
     reason = outcome.reason or ""
     next_at = None if outcome.event != "fail" else text(outcome.next_at or now)
-    db.run(TRIED, id=outcome.id, reason=outcome.reason, next_at=next_at)
+    db.put(TRIED, id=outcome.id, reason=outcome.reason, next_at=next_at)
     if outcome.event == "park":
         park(db, outcome.id, reason or "cannot-be-rendered", outcome.alarm, terms, author)
         return True
@@ -269,13 +274,13 @@ def finish(db: Db, outcome: DeliveryOutcome, terms: Terms, *, now: datetime) -> 
     if outcome.event == "supersede":
         _replace(db, row, outcome.replacement, terms, author)
     elif outcome.event == "notify":
-        db.run(NOTIFIED, id=outcome.id, now=text(now), alarm_at=text(now + terms.alarms.mailbox_after))
+        db.put(NOTIFIED, id=outcome.id, now=text(now), alarm_at=text(now + terms.alarms.mailbox_after))
     elif outcome.event == "deliver":
         _done(db, row, terms, now=now)
     if outcome.event in ("deliver", "notify") and row["channel"] != "mailbox":
-        db.run(SET_BREAKER, partner=row["recipient"], until=None)
+        db.put(SET_BREAKER, partner=row["recipient"], until=None)
     elif outcome.breaker_open_until is not None:
-        db.run(SET_BREAKER, partner=row["recipient"], until=text(outcome.breaker_open_until))
+        db.put(SET_BREAKER, partner=row["recipient"], until=text(outcome.breaker_open_until))
     if outcome.alarm is not None:
         raise_alarm(db, outcome.alarm, now=now)
     return True
@@ -283,7 +288,7 @@ def finish(db: Db, outcome: DeliveryOutcome, terms: Terms, *, now: datetime) -> 
 
 def _done(db: Db, row: Row, terms: Terms, *, now: datetime) -> None:
     """The delivery is final: its rendered bytes get an end, its alarms stop."""
-    db.run(FINAL, id=row["id"], erase_at=text(now + terms.keeping.rendered))
+    db.put(FINAL, id=row["id"], erase_at=text(now + terms.keeping.rendered))
     close_alarms(db, row["id"], by="hub", now=now)
 
 
@@ -324,7 +329,7 @@ def received(db: Db, row: Row, terms: Terms, *, now: datetime, how: str) -> str:
     if row["state"] in FINAL_DELIVERY:
         return str(row["state"])
     state = move(db, Machine.DELIVERY, row["id"], "receive", Author(Role.RECIPIENT, row["recipient"], now), reason=how)
-    db.run(FREE_LANE, id=row["id"])
+    db.put(FREE_LANE, id=row["id"])
     _done(db, row, terms, now=now)
     close_alarms(db, row["recipient"], by="hub", now=now, cause=MAILBOX_UNREAD)
     return state
@@ -346,7 +351,7 @@ def give_back(db: Db, partner: str, outcome: DeliveryOutcome, terms: Terms, *, n
         if outcome.alarm is not None:
             raise_alarm(db, outcome.alarm, now=now)
         return str(row["state"])
-    db.run(TRIED, id=outcome.id, reason=outcome.reason, next_at=text(outcome.next_at or now))
+    db.put(TRIED, id=outcome.id, reason=outcome.reason, next_at=text(outcome.next_at or now))
     if outcome.event == "park":
         park(db, outcome.id, outcome.reason or "refused", outcome.alarm, terms, author)
         return DeliveryState.PARKED.value
@@ -365,6 +370,6 @@ def supersede(db: Db, delivery_id: str, replacement: NewDelivery, terms: Terms, 
     if row["state"] == DeliveryState.WAITING:
         move(db, Machine.DELIVERY, delivery_id, "claim", author, reason="to-supersede")
     move(db, Machine.DELIVERY, delivery_id, "supersede", author, reason="stricter-disclosure")
-    db.run(FREE_LANE, id=delivery_id)
+    db.put(FREE_LANE, id=delivery_id)
     _replace(db, row, replacement, terms, author)
     return True

@@ -9,7 +9,7 @@ from typing import Final
 
 from schakel.errors import Conflict, Finding
 from schakel.states import NONE, Machine, Role, next_state
-from schakel.store.engine import Db
+from schakel.store.db import Db
 from schakel.store.rows import text
 
 # The last event of an object's history.
@@ -42,7 +42,18 @@ def move(db: Db, machine: Machine, object_id: str, event: str, author: Author, *
     Before an object's first event there is no row yet: the event comes first, the row points at it.
     """
     last = db.one(LAST, machine=machine.value, id=object_id)
-    from_state = NONE if last is None else last["to_state"]
+    from_state, ordinal = (NONE, 1) if last is None else (last["to_state"], last["ordinal"] + 1)
+    return _append(db, machine, object_id, ordinal, from_state, event, author, reason)
+
+
+def begin(db: Db, machine: Machine, object_id: str, event: str, author: Author, *, reason: str = "") -> str:
+    """The first move of a new object: as `move`, without looking for what came before."""
+    return _append(db, machine, object_id, 1, NONE, event, author, reason)
+
+
+def _append(
+    db: Db, machine: Machine, object_id: str, ordinal: int, from_state: str, event: str, author: Author, reason: str
+) -> str:
     to_state = next_state(machine, from_state, event, author.role)
     if to_state is None:
         raise Conflict(
@@ -53,11 +64,11 @@ def move(db: Db, machine: Machine, object_id: str, event: str, author: Author, *
                 "This step is not possible now",
             )
         )
-    db.run(
+    db.put(
         APPEND,
         machine=machine.value,
         id=object_id,
-        ordinal=1 if last is None else last["ordinal"] + 1,
+        ordinal=ordinal,
         from_state=from_state,
         event=event,
         role=author.role.value,
@@ -71,4 +82,4 @@ def move(db: Db, machine: Machine, object_id: str, event: str, author: Author, *
 
 def note(db: Db, author: Author, action: str, subject: str, detail: str = "") -> None:
     """An audit row that no move writes."""
-    db.run(NOTE, at=text(author.now), actor=author.actor, action=action, object=subject, detail=detail)
+    db.put(NOTE, at=text(author.now), actor=author.actor, action=action, object=subject, detail=detail)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from schakel.records import CaseFacts, Facts, JoinedCase, KnownOrder, MatchKey, Recipient
-from schakel.store.engine import Db
+from schakel.store.db import Db
 from schakel.store.rows import Row, maybe_moment
 
 # Kinds that join by themselves; any other kind is only a suggestion (ARCHITECTURE §4, Case).

@@ -3,21 +3,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-import apsw
-
 from schakel.errors import Conflict, Finding, Refusal, Unacceptable
 from schakel.ports import Decide
-from schakel.records import Accepted, Arrival, Decision, NewAlarm, RoutingDecision
+from schakel.records import Accepted, Arrival, Bell, Decision, NewAlarm, RoutingDecision
 from schakel.states import Machine, MessageState, Role
 from schakel.store.alarms import raise_alarm
+from schakel.store.db import Db, Undone, Violated
 from schakel.store.decision import write_case, write_rest
-from schakel.store.engine import FATAL, Db, translated
-from schakel.store.events import Author, move
+from schakel.store.events import Author, begin
 from schakel.store.facts import facts_of
 from schakel.store.rows import Row, findings, findings_json, text
 from schakel.store.terms import REFERENCE_CONFLICT, Terms
@@ -29,10 +27,10 @@ FROM message m
 JOIN state_event e ON e.machine = 'message' AND e.object_id = m.id AND e.ordinal = 1
 WHERE m.source = :source AND m.message_reference = :reference"""
 
-# Which references of a source are kept; `:references` is a JSON list.
+# Which references of a source are kept.
 AMONG: Final = """
 SELECT message_reference FROM message
-WHERE source = :source AND message_reference IN (SELECT value FROM json_each(:references))"""
+WHERE source = :source AND message_reference = ANY(:references)"""
 
 # Why it was parked when it came.
 FIRST_CAUSE: Final = """
@@ -55,16 +53,27 @@ INSERT INTO message_key (message_id, kind, digest) VALUES (:message_id, :kind, :
 
 
 def known(db: Db, source: str, references: Sequence[str]) -> frozenset[str]:
-    rows = db.all(AMONG, source=source, references=json.dumps(list(references)))
+    rows = db.all(AMONG, source=source, references=list(references))
     return frozenset(row["message_reference"] for row in rows)
 
 
-def accept_all(db: Db, arrivals: Sequence[Arrival], decide: Decide, terms: Terms) -> list[Accepted | Refusal]:
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was accepted; its bells are there once its numbers are, at COMMIT."""
+
+    accepted: Accepted
+    bells: list[Bell] = field(default_factory=list)
+
+    def told(self) -> Accepted:
+        return replace(self.accepted, bells=tuple(self.bells))
+
+
+def accept_all(db: Db, arrivals: Sequence[Arrival], decide: Decide, terms: Terms) -> list[Kept | Refusal]:
     """One outcome per arrival, in order; each in a savepoint of its own."""
     return [_guarded(db, arrival, decide, terms) for arrival in arrivals]
 
 
-def _guarded(db: Db, arrival: Arrival, decide: Decide, terms: Terms) -> Accepted | Refusal:
+def _guarded(db: Db, arrival: Arrival, decide: Decide, terms: Terms) -> Kept | Refusal:
     """An arrival that violates something is refused alone; a fault in deciding too, for nothing may be half kept."""
     try:
         with db.savepoint():
@@ -72,23 +81,23 @@ def _guarded(db: Db, arrival: Arrival, decide: Decide, terms: Terms) -> Accepted
             if known is None:
                 return _accept(db, arrival, decide, terms)
             if known["digest"] == arrival.digest:
-                return _first_answer(db, known)
+                return Kept(_first_answer(db, known))
             raise_alarm(db, _reference_conflict(known["id"], terms), now=arrival.received_at)
             return _conflict()
-    except FATAL:
+    except Undone:
         raise
     except Refusal as refusal:
         return refusal
-    except apsw.Error as error:
-        return _not_kept(translated(error).findings[0].rule)
+    except Violated as error:
+        return _not_kept(error.refusal.findings[0].rule)
     except Exception as error:
         return _not_kept(f"intake:{type(error).__name__}")
 
 
-def _accept(db: Db, arrival: Arrival, decide: Decide, terms: Terms) -> Accepted:
+def _accept(db: Db, arrival: Arrival, decide: Decide, terms: Terms) -> Kept:
     decision = decide(arrival, facts_of(db, arrival.keys))
     author = Author(Role.HUB, "hub", arrival.received_at)
-    db.run(
+    db.put(
         ADD_RAW,
         id=arrival.message_id,
         wrapped_key=arrival.raw.wrapped_key,
@@ -100,23 +109,24 @@ def _accept(db: Db, arrival: Arrival, decide: Decide, terms: Terms) -> Accepted:
     )
     write_case(db, decision, now=arrival.received_at)
     _add_message(db, arrival, decision, author)
-    bells = write_rest(db, arrival.message_id, decision, author, terms, parked=decision.parked)
-    return Accepted(
+    bells = write_rest(db, arrival.message_id, decision, author, terms, parked=decision.parked, round_=1)
+    accepted = Accepted(
         message_id=arrival.message_id,
         state=decision.state,
         duplicate=False,
         routing=decision.routing,
         warnings=decision.warnings,
         parked_cause=next((parked.cause for parked in decision.parked if parked.whole), None),
-        bells=bells,
+        bells=(),
     )
+    return Kept(accepted, bells)
 
 
 def _add_message(db: Db, arrival: Arrival, decision: Decision, author: Author) -> None:
     waits = decision.state == MessageState.PARKED
     if waits and not any(parked.whole for parked in decision.parked):
         raise ValueError("a parked message needs an owner, a reason and a time")
-    db.run(
+    db.put(
         ADD_MESSAGE,
         id=arrival.message_id,
         source=arrival.source,
@@ -128,14 +138,14 @@ def _add_message(db: Db, arrival: Arrival, decision: Decision, author: Author) -
         programme=arrival.programme,
         kind=decision.kind,
         case_id=decision.case_id,
-        state=move(db, Machine.MESSAGE, arrival.message_id, "park" if waits else "route", author),
+        state=begin(db, Machine.MESSAGE, arrival.message_id, "park" if waits else "route", author),
         content=decision.content,
         versions=decision.versions,
         warnings=findings_json(decision.warnings),
         received_at=text(arrival.received_at),
     )
     for key in arrival.keys if decision.parked else ():
-        db.run(ADD_MESSAGE_KEY, message_id=arrival.message_id, kind=key.kind, digest=key.digest)
+        db.put(ADD_MESSAGE_KEY, message_id=arrival.message_id, kind=key.kind, digest=key.digest)
 
 
 def _first_answer(db: Db, known: Row) -> Accepted:

@@ -15,9 +15,9 @@ from schakel.region import DUO, LEADING
 from schakel.states import Machine, RequestState, Role
 from schakel.store.alarms import close_alarms, raise_alarm
 from schakel.store.case_ledger import ENDS, LINKED, REFERENCES, case_id_of, ledger_of, write
+from schakel.store.db import Db
 from schakel.store.decision import SHARE_SECRECY, add_delivery, add_keys, add_order, add_parked
 from schakel.store.delivery import BY_ID, received
-from schakel.store.engine import Db
 from schakel.store.events import Author, move, note
 from schakel.store.facts import case_facts, orders_of
 from schakel.store.intake import routing_of

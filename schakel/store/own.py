@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Final
 
 from schakel.records import AnswerRow, OwnRequest, OwnRequests, RequestQuery
-from schakel.store.engine import Db
-from schakel.store.rows import Row, ids_json, maybe_text, moment
+from schakel.store.db import Db
+from schakel.store.rows import Row, maybe_text, moment
 
 # Requests of one partner that the query asks for. The version counts moves and notes: nothing else changes a request
 # that its partner sees; the same counts as when an answer is taken (ledger.REQUEST).
@@ -16,22 +16,22 @@ WITH own AS (
     SELECT q.id, q.case_id, q.reference, r.reference AS case_reference, q.role, q.state, q.asked_at, q.due_at,
         c.wrapped_key,
         q.state_ordinal + (SELECT count(*) FROM answer n WHERE n.request_id = q.id AND n.answer = 'noted') AS version,
-        max(
-            (SELECT e.at FROM state_event e
-             WHERE e.machine = 'request' AND e.object_id = q.id AND e.ordinal = q.state_ordinal),
-            COALESCE((SELECT max(a.at) FROM answer a WHERE a.request_id = q.id), '')
-        ) AS updated_at
+        (SELECT max(moved.at) FROM (
+            SELECT e.at FROM state_event e
+            WHERE e.machine = 'request' AND e.object_id = q.id AND e.ordinal = q.state_ordinal
+            UNION ALL SELECT a.at FROM answer a WHERE a.request_id = q.id
+        ) moved) AS updated_at
     FROM request q
     JOIN case_file c ON c.id = q.case_id AND c.wrapped_key IS NOT NULL
     JOIN case_reference r ON r.case_id = q.case_id AND r.partner = q.recipient
     WHERE q.recipient = :partner
-        AND (:references = '[]' OR q.reference IN (SELECT value FROM json_each(:references)))
-        AND (:states = '[]' OR q.state IN (SELECT value FROM json_each(:states)))
-        AND (:roles = '[]' OR q.role IN (SELECT value FROM json_each(:roles)))
+        AND (:any_reference = 1 OR q.reference = ANY(:references))
+        AND (:any_state = 1 OR q.state = ANY(:states))
+        AND (:any_role = 1 OR q.role = ANY(:roles))
 ), found AS (
     SELECT * FROM own
-    WHERE (:updated_from IS NULL OR updated_at >= :updated_from)
-        AND (:updated_before IS NULL OR updated_at < :updated_before)
+    WHERE (CAST(:updated_from AS TEXT) IS NULL OR updated_at >= :updated_from)
+        AND (CAST(:updated_before AS TEXT) IS NULL OR updated_at < :updated_before)
 )"""
 COUNT: Final = OWN + " SELECT count(*) FROM found"  # noqa: S608 (both parts are constants)
 PAGE: Final = OWN + " SELECT * FROM found WHERE id > :after ORDER BY id LIMIT :limit"  # noqa: S608
@@ -43,9 +43,12 @@ WHERE request_id = :request_id AND sealed IS NOT NULL ORDER BY at DESC, id DESC 
 def own_requests(db: Db, partner: str, query: RequestQuery, *, after: str, limit: int) -> OwnRequests:
     asked = {
         "partner": partner,
-        "references": ids_json(query.references),
-        "states": ids_json(query.states),
-        "roles": ids_json(query.roles),
+        "any_reference": int(not query.references),
+        "references": list(query.references),
+        "any_state": int(not query.states),
+        "states": list(query.states),
+        "any_role": int(not query.roles),
+        "roles": list(query.roles),
         "updated_from": maybe_text(query.updated_from),
         "updated_before": maybe_text(query.updated_before),
     }

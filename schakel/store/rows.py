@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,8 +60,3 @@ def pairs_json(pairs: Iterable[tuple[str, str]]) -> str:
 
 def pairs(value: str) -> tuple[tuple[str, str], ...]:
     return tuple((first, second) for first, second in json.loads(value))
-
-
-def ids_json(ids: Sequence[str]) -> str:
-    """A list of ids as one parameter, for json_each."""
-    return json.dumps(list(ids))

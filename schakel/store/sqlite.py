@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -46,7 +47,9 @@ from schakel.records import (
 from schakel.states import Role
 from schakel.store import admin, alarms, case_ledger, deadlines, delivery, intake, ledger, operations, own
 from schakel.store.database import check_database
-from schakel.store.engine import Db, Engine
+from schakel.store.db import Db
+from schakel.store.engine import Engine
+from schakel.store.engine_sqlite import SqliteBackend
 from schakel.store.events import Author
 from schakel.store.terms import AlarmTimes, Keeping, Sentences, Terms
 
@@ -65,8 +68,9 @@ _ALARM: Final = (Failpoint.STORE_ALARM_BEFORE_COMMIT, Failpoint.STORE_ALARM_AFTE
 _TOLD: Final = (Failpoint.STORE_TOLD_BEFORE_COMMIT, Failpoint.STORE_TOLD_AFTER_COMMIT)
 _LINK: Final = (Failpoint.STORE_LINK_BEFORE_COMMIT, Failpoint.STORE_LINK_AFTER_COMMIT)
 
-# As much as a batch of referrals.
-_PROBE: Final = "UPDATE write_probe SET writes = writes + 1, filler = randomblob(262144)"
+# As much as a batch of referrals; a full disk may still take less.
+_FILLER: Final = 262_144
+_PROBE: Final = "UPDATE write_probe SET writes = writes + 1, filler = :filler"
 
 
 def open_sqlite(
@@ -89,7 +93,7 @@ def open_sqlite(
     """
     check_database(path, vfs=vfs)
     terms = Terms(alarms=alarm_times, causes=causes, keeping=keeping or Keeping(), owner=owner)
-    engine = Engine(path, waiting_limit=waiting_limit, busy_seconds=busy_seconds, vfs=vfs)
+    engine = Engine(SqliteBackend(path, busy_seconds=busy_seconds, vfs=vfs), waiting_limit=waiting_limit)
     return SqliteStore(engine, terms=terms, signer=signer)
 
 
@@ -109,12 +113,13 @@ class SqliteStore:
         return await self._engine.read(lambda db: intake.known(db, source, references))
 
     async def accept_many(self, arrivals: Sequence[Arrival], decide: Decide) -> list[Accepted | Refusal]:
-        return await self._engine.write(
+        kept = await self._engine.write(
             lambda db: intake.accept_all(db, arrivals, decide, self._terms),
             points=_ACCEPT,
             weight=len(arrivals),
             refuse_when_full=True,
         )
+        return [one.told() if isinstance(one, intake.Kept) else one for one in kept]
 
     # -- delivery --
 
@@ -225,10 +230,11 @@ class SqliteStore:
         tell: TellSource | None = None,
     ) -> Accepted | None:
         author = Author(Role.OPERATOR, f"operator:{by}", now)
-        return await self._engine.write(
+        kept = await self._engine.write(
             lambda db: admin.settle(db, parked_id, event, decide, self._terms, author, reason=reason, tell=tell),
             points=_SETTLE,
         )
+        return None if kept is None else kept.told()
 
     async def raise_alarms(self, new: Sequence[NewAlarm], *, now: datetime) -> None:
         await self._engine.write(lambda db: alarms.raise_all(db, new, now=now), points=_ALARM)
@@ -331,4 +337,4 @@ class SqliteStore:
 
 
 def _probe(db: Db) -> int:
-    return db.run(_PROBE)
+    return db.run(_PROBE, filler=os.urandom(_FILLER))
