@@ -14,9 +14,9 @@ from schakel.states import DeliveryState, Machine, Role
 from schakel.store import alarms
 from schakel.store.admin import settle
 from schakel.store.alarms import close_alarms, raise_alarm
+from schakel.store.db import Db
 from schakel.store.decision import add_delivery
 from schakel.store.delivery import FINAL, SET_BREAKER
-from schakel.store.engine import Db
 from schakel.store.events import Author, move, note
 from schakel.store.rows import Row, maybe_moment, maybe_text, moment, text
 from schakel.store.terms import PAUSE_ENDED, PAUSE_HOLDS_CRISIS, Terms
@@ -247,7 +247,7 @@ def replace(
             occasion=row["occasion"],
         )
         hub = Author(Role.HUB, "hub", now)
-        bells.append(add_delivery(db, row["message_id"], row["case_id"], again, hub, terms, supersedes=row["id"]))
+        add_delivery(db, row["message_id"], row["case_id"], again, hub, terms, supersedes=row["id"], bells=bells)
     return bells
 
 
