@@ -21,7 +21,7 @@ from schakel.deadlines import due_at
 from schakel.disclosure import Secrecy
 from schakel.eligibility import Eligibility
 from schakel.errors import Finding, Unmappable
-from schakel.feedback import Telling
+from schakel.feedback import MESSAGE, Telling
 from schakel.household import HouseholdDecision
 from schakel.message import (
     Address,
@@ -60,7 +60,16 @@ from schakel.states import MessageState, ParkCause, RequestState
 
 COORDINATOR: Final = "coordinator"
 LOCAL: Final = ZoneInfo("Europe/Amsterdam")  # routes and place names hold by the day in the Netherlands
-LIVE: Final = frozenset({RequestState.ASKED, RequestState.RECEIVED, RequestState.CONFIRMED})
+# Who takes part, or may yet: what comes next goes to it under the request that it has.
+LIVE: Final = frozenset(
+    {
+        RequestState.ASKED,
+        RequestState.RECEIVED,
+        RequestState.IN_CONSIDERATION,
+        RequestState.CONFIRMED,
+        RequestState.WITHDRAWAL_REQUESTED,
+    }
+)
 MOST_LOSSES: Final = 20
 
 
@@ -134,31 +143,62 @@ class Asking:
         for partner, role in targets:
             request_id = live.get((partner, role))
             if request_id is None:
-                request_id = self._new_id()
-                due = due_at(self._region.deadlines, role=role, programme=programme, urgency=urgency, start=now)
-                requests.append(
-                    NewRequest(
-                        id=request_id,
-                        recipient=partner,
-                        role=role,
-                        reference=self._vault.reference("request", request_id),
-                        case_reference=self._vault.reference("case", f"{case_id}:{partner}"),
-                        due_at=due,
-                        deadlines=self._clocks.started(
-                            subject=request_id,
-                            event=ACCEPTED,
-                            partner=partner,
-                            role=role,
-                            programme=programme,
-                            urgency=urgency,
-                            at=now,
-                        ),
-                    )
+                asked = self.request(
+                    partner, role, case_id=case_id, programme=programme, urgency=urgency, now=now, event=ACCEPTED
                 )
-            deliveries.append(self._delivery(partner, role, urgency, request_id, late))
+                requests.append(asked)
+                request_id = asked.id
+            deliveries.append(self.delivery(partner, role, urgency, request_id, late=late))
         return tuple(requests), tuple(deliveries)
 
-    def _delivery(self, partner_id: str, role: str, urgency: str, request_id: str, late: bool) -> NewDelivery:
+    def request(
+        self,
+        partner: str,
+        role: str,
+        *,
+        case_id: str,
+        programme: str,
+        urgency: str,
+        now: datetime,
+        event: str,
+        asked_by: str = "hub",
+        phase: str | None = None,
+        serves: str | None = None,
+    ) -> NewRequest:
+        """One request with the clocks that asking starts; `event`: `accepted`, or `asked` by the team that leads."""
+        request_id = self._new_id()
+        return NewRequest(
+            id=request_id,
+            recipient=partner,
+            role=role,
+            reference=self._vault.reference("request", request_id),
+            case_reference=self._vault.reference("case", f"{case_id}:{partner}"),
+            due_at=due_at(self._region.deadlines, role=role, programme=programme, urgency=urgency, start=now),
+            deadlines=self._clocks.started(
+                subject=request_id,
+                event=event,
+                partner=partner,
+                role=role,
+                programme=programme,
+                urgency=urgency,
+                at=now,
+            ),
+            asked_by=asked_by,
+            phase=phase,
+            serves=serves,
+        )
+
+    def delivery(
+        self,
+        partner_id: str,
+        role: str,
+        urgency: str,
+        request_id: str | None,
+        *,
+        late: bool = False,
+        occasion: str = MESSAGE,
+    ) -> NewDelivery:
+        """What carries the message to this partner, the way it is reached."""
         partner = self._region.partner(partner_id)
         reached = (partner.receives if partner else None) or Receiving()
         return NewDelivery(
@@ -171,6 +211,7 @@ class Asking:
             urgency=urgency,
             request_id=request_id,
             late=late,
+            occasion=occasion,
         )
 
 
