@@ -28,7 +28,7 @@ from schakel.errors import (
     Unacceptable,
 )
 from schakel.failpoints import Failpoint, hit
-from schakel.feedback import MESSAGE
+from schakel.feedback import carries_case
 from schakel.log import Log
 from schakel.outcomes import Outcomes
 from schakel.ports import AdminStore, Broker, Channel, Clock, DeliveryStore, LedgerStore, Parcel, SigningSecret, Vault
@@ -258,7 +258,7 @@ class Dispatch:
         """The bytes to send, kept before anyone sends them; True: the kept ones show more than may be shown now."""
         kept = self._renderer.reopen(claimed)
         if kept is not None and claimed.rendered is not None:
-            if claimed.occasion != MESSAGE:  # says how things stood, and of nobody where he is
+            if not carries_case(claimed.occasion):  # says how things stood, and of nobody where he is
                 return kept, False
             if claimed.rendered.secrecy_version >= claimed.secrecy_version:
                 return kept, False
@@ -272,7 +272,7 @@ class Dispatch:
         return view, False
 
     async def _rendered(self, claimed: Claimed) -> View:
-        if claimed.occasion == MESSAGE:
+        if carries_case(claimed.occasion):
             return self._renderer.render(claimed, now=self._clock.now())
         status = await self._ledger.status(claimed.recipient, claimed.message_id)
         if status is None:
@@ -398,7 +398,7 @@ class Dispatch:
         Made when it is asked, with the newest secrecy, and not kept: the delivery has its own bytes, and those stay the
         same. Reading it is receiving the delivery, and is audited. Raises NotFound as `mailbox_content` does."""
         item = await self._mailbox_item(partner, number)
-        if item.occasion != MESSAGE:
+        if not carries_case(item.occasion):
             raise NotFound()  # feedback is whole as it is
         try:
             view = self._renderer.render(item, now=self._clock.now(), representation=WHOLE)

@@ -18,6 +18,7 @@ from schakel.region import DUO, LEADING, Region
 
 FEEDBACK: Final = "feedback@1"
 MESSAGE: Final = "message"  # the occasion of a delivery that carries the message itself
+ASKED_IN: Final = "asked"  # the same, for a partner that is asked in later; with the id of its request
 SOURCE: Final = "source"
 PLAIN: Final = "feedback-json"  # the representation where the region names none
 ANSWERED: Final = {"confirm": "confirmed", "decline": "declined"}
@@ -66,6 +67,11 @@ class Feedback(Frozen):
 def kind_of(occasion: str) -> str:
     """`lead-confirmed:<id of what happened>` → `lead-confirmed`."""
     return occasion.partition(":")[0]
+
+
+def carries_case(occasion: str) -> bool:
+    """The delivery carries the message itself."""
+    return kind_of(occasion) in (MESSAGE, ASKED_IN)
 
 
 class Telling:

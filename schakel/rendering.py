@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from schakel.disclosure import Asked, Disclosure, Secrecy
 from schakel.errors import PoisonDelivery, Unmappable
-from schakel.feedback import MESSAGE, Feedback, kind_of
+from schakel.feedback import Feedback, carries_case, kind_of
 from schakel.message import CaseMessage
 from schakel.ports import Format, Vault
 from schakel.records import Claimed, Rendered, RequestRow, SealPlace, StatusRecord
@@ -249,7 +249,7 @@ class Renderer:
 
 
 def _event_type(claimed: Claimed, message: CaseMessage) -> str:
-    if claimed.occasion != MESSAGE:
+    if not carries_case(claimed.occasion):
         return FEEDBACK_TYPE.format(kind=kind_of(claimed.occasion))
     return EVENT_TYPE.format(kind=message.message.kind.value)
 
