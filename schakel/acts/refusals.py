@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Every rule by which an act in a case is refused: its name, its kind of refusal, and a sentence in both languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from schakel.errors import Conflict, Finding, Forbidden, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`refusal` says what it means for the asker: 400 said wrongly, 403 not his to say, 409 not as the case stands."""
+
+    refusal: type[Refusal]
+    nl: str
+    en: str
+
+
+def refused(rule: str, place: str = "act") -> Refusal:
+    """The refusal by this rule; `place` is a field of the act, never its value."""
+    known = RULES[rule]
+    return known.refusal(Finding(place, rule, known.nl, known.en))
+
+
+RULES: Final[Mapping[str, Rule]] = {
+    # -- of every act
+    "act:unknown-kind": Rule(Refusal, "Deze handeling is niet bekend.", "This kind of act is not known."),
+    "act:unknown-field": Rule(
+        Refusal, "Dit veld hoort niet bij deze handeling.", "This field does not belong to this act."
+    ),
+    "act:field-missing": Rule(Refusal, "Dit veld is nodig voor deze handeling.", "This act needs this field."),
+    "act:field-wrong": Rule(Refusal, "Dit veld is niet zoals verwacht.", "This field is not as expected."),
+    "act:actor-named": Rule(
+        Refusal,
+        "Noem wie dit doet: naam en functie.",
+        "Say who does this: name and function.",
+    ),
+    "act:operator-gives-reason": Rule(
+        Refusal, "Een coördinator geeft naam en reden.", "A coordinator gives a name and a reason."
+    ),
+    "act:medium": Rule(
+        Refusal,
+        "Kies hoe dit woord kwam: own-system, phone of letter.",
+        "Choose how this word came: own-system, phone or letter.",
+    ),
+    "act:valid-period": Rule(Refusal, "Het einde ligt niet na het begin.", "The end does not come after the start."),
+    "act:in-the-future": Rule(Refusal, "Dit ligt in de toekomst.", "This lies in the future."),
+    "act:key-reused": Rule(
+        Conflict,
+        "Met deze sleutel is al iets anders gezegd.",
+        "Something else was said under this key before.",
+    ),
+    "act:only-the-lead": Rule(
+        Forbidden,
+        "Alleen het team dat de zaak leidt, of een coördinator, mag dit.",
+        "Only the team that leads the case, or a coordinator, may do this.",
+    ),
+    "act:only-a-coordinator": Rule(Forbidden, "Alleen een coördinator mag dit.", "Only a coordinator may do this."),
+    "act:only-its-own": Rule(
+        Forbidden,
+        "Een organisatie antwoordt alleen op wat haar zelf gevraagd is.",
+        "An organisation answers only what it was asked itself.",
+    ),
+    "act:case-closed": Rule(
+        Conflict,
+        "De zaak is gesloten: alleen antwoorden en aantekeningen van de coördinator kunnen nog.",
+        "The case is closed: only answers and notes by the coordinator are taken.",
+    ),
+    "act:case-joined": Rule(
+        Conflict,
+        "Deze zaak is samengevoegd met een andere; handel daar.",
+        "This case was joined to another; act there.",
+    ),
+    "act:nothing-routed": Rule(
+        Conflict,
+        "Van deze zaak is nog geen melding bezorgd.",
+        "No report of this case has been routed yet.",
+    ),
+    "act:role-unclear": Rule(
+        Refusal,
+        "Deze organisatie heeft meer dan één rol, of geen; noem de rol.",
+        "This organisation has more than one role, or none; name the role.",
+    ),
+    "act:no-deadline": Rule(
+        Conflict,
+        "Voor deze rol kent de regio hiervoor geen termijn; zonder klok wordt niets gevraagd.",
+        "The region has no deadline for this role; nothing is asked without a clock.",
+    ),
+    # -- asking a partner in
+    "ask:unknown-partner": Rule(
+        Refusal, "Deze organisatie doet in de regio niet mee.", "This organisation takes no part in the region."
+    ),
+    "ask:not-a-recipient": Rule(
+        Refusal, "Deze organisatie zendt alleen in.", "This organisation only hands messages in."
+    ),
+    "ask:role-does-not-fit": Rule(
+        Refusal, "Deze rol past niet bij deze organisatie.", "This role does not fit this organisation."
+    ),
+    "ask:role-not-in-programme": Rule(
+        Conflict,
+        "Deze rol mag in dit programma niets zien; de regio heeft er geen regel voor.",
+        "This role may see nothing in this programme; the region has no rule for it.",
+    ),
+    "ask:itself": Rule(Refusal, "Een team vraagt zichzelf niet.", "A team does not ask itself."),
+    "ask:leads-already": Rule(
+        Conflict,
+        "Er is al een team dat de zaak leidt; draag de zaak over.",
+        "A team leads the case already; hand the case over.",
+    ),
+    "ask:already-asked": Rule(
+        Conflict,
+        "Deze organisatie doet in deze rol al mee, of is al gevraagd.",
+        "This organisation takes part in this role already, or was asked.",
+    ),
+    "ask:serves-another": Rule(
+        Refusal,
+        "Deze organisatie werkt voor een ander deel van het huishouden.",
+        "This organisation works for another part of the household.",
+    ),
+}
