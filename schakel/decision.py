@@ -300,6 +300,7 @@ class Decider:
             parked=parked,
             suggestions=home.chosen.suggestions,
             warnings=(*_losses(reading), *(where.findings if where.in_region else ())),
+            occurred_at=_occurred_at(referral),
         )
 
     def _told(self, arrival: Arrival, reading: Reading, parked: Sequence[NewParked]) -> tuple[NewDelivery, ...]:
@@ -495,6 +496,12 @@ class Decider:
             municipality=where.code if where.in_region else None,
             wrapped_key=home.wrapped_key,
         )
+
+
+def _occurred_at(referral: Referral) -> datetime | None:
+    """The incident; else what the source says happened in its own world."""
+    incident = referral.trigger.incident
+    return (incident.occurred_at if incident else None) or referral.occurred_at
 
 
 def _order_end(referral: Referral) -> datetime | None:

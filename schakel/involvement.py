@@ -28,6 +28,7 @@ from schakel.ledger_records import (
 from schakel.log import Log
 from schakel.message import Answer
 from schakel.ports import AdminStore, LedgerStore, Vault
+from schakel.reading import reads_openly, roles_of, sees_all
 from schakel.records import (
     AnswerRow,
     AuditEntry,
@@ -41,7 +42,6 @@ from schakel.records import (
     StatusRecord,
 )
 from schakel.region import DUO, LEADING, Partner, Region
-from schakel.secrecy import Secrecy
 from schakel.states import Machine, ParkCause, RequestState, Role, next_state
 
 COORDINATOR: Final = "coordinator"
@@ -240,10 +240,10 @@ class Involvement:
         if record is None:
             raise NotFound()
         await self._admin.audit([AuditEntry(at=now, actor=partner.id, action="read-matrix", object=record.id)])
-        roles = {row.role for row in record.requests if row.partner == partner.id}
-        whole = not roles.isdisjoint(self._region.disclosure.matrix)
+        roles = roles_of(partner.id, record.requests)
+        whole = sees_all(roles, self._region.disclosure)
         rows = [row for row in record.requests if whole or row.partner == partner.id]
-        openly = self._openly(record, roles)
+        openly = reads_openly(record, roles, self._region.disclosure, self._vault)
         view: dict[str, Any] = {
             "reference": reference,
             "programme": record.programme,
@@ -268,16 +268,6 @@ class Involvement:
                 "linkedCases": list(record.linked),
             }
         return view
-
-    def _openly(self, record: CaseRecord, roles: set[str]) -> bool:
-        """Whether these roles may read what others wrote: nobody is hidden in the case, or they may know where."""
-        place = SealPlace("case_file", record.id, "secrecy")
-        sealed = record.secrecy
-        known = sealed and self._vault.open(record.wrapped_key, sealed, owner=record.id, place=place)
-        if not Secrecy.from_bytes(known).anyone:
-            return True
-        table = self._region.disclosure.roles
-        return any(row.secret_addresses for row in table if row.role in roles and record.programme in row.programmes)
 
     def _line(self, record: CaseRecord, row: RequestRow, *, to: Partner, openly: bool, now: datetime) -> dict[str, Any]:
         return {

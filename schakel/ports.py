@@ -44,6 +44,7 @@ from schakel.records import (
     ParkedFacts,
     ParkedRow,
     Rendered,
+    ReportFacts,
     RequestQuery,
     SealPlace,
     SecretRow,
@@ -403,6 +404,9 @@ class AdminStore(Protocol):
     async def secrets(self, partner: str, *, now: datetime) -> list[SecretRow]: ...
 
     async def audit(self, entries: Sequence[AuditEntry]) -> None: ...
+
+    async def report(self, *, since: datetime, until: datetime) -> ReportFacts:
+        """What a report is made of: the cases that something came for from `since` until before `until`."""
 
     async def link_audit(self, *, now: datetime, limit: int) -> int:
         """Links unlinked audit rows into the hash chain; the number linked."""

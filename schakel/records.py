@@ -235,6 +235,7 @@ class Decision:
     parked: tuple[NewParked, ...]
     suggestions: tuple[tuple[str, str], ...]  # (other case id, kinds of shared keys)
     warnings: tuple[Finding, ...]
+    occurred_at: datetime | None = None  # the incident, as far as the source says
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +260,26 @@ class Rendered:
     media_type: str
     at: datetime
     secrecy_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What a notice tells of, as the ledger keeps it: a matter, an entry, or both. Sealed parts stand under the case's
+    key; None: there is none, or it is erased."""
+
+    matter_id: str | None
+    machine: str | None
+    partner: str | None  # whom the matter asks
+    role: str | None
+    reference: str | None  # its answer reference
+    valid_from: datetime | None
+    valid_until: datetime | None
+    terms: bytes | None  # place ("matter", matter_id, "terms")
+    entry_id: str | None
+    event: str | None
+    actor: str | None
+    words: bytes | None  # place ("ledger_entry", entry_id, "words")
+    due_at: datetime | None  # by when an answer was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +311,8 @@ class Claimed:
     secrecy: bytes | None
     secrecy_version: int
     rendered: Rendered | None
-    occasion: str = "message"  # else: feedback to the source
+    occasion: str = "message"  # else: feedback to the source (role `source`), or a notice
+    happened: Happened | None = None  # of a notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,6 +484,7 @@ class StatusRecord:
     routing: tuple[RoutingDecision, ...]
     requests: tuple[RequestRow, ...]  # lead and duo only
     warnings: tuple[Finding, ...]
+    admission: str | None = None  # MDA++: how the weighing of the case stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -549,3 +572,40 @@ class Health:
 
     store: str | None
     alarms: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportMessage:
+    id: str
+    case_id: str
+    source: str
+    kind: str
+    occurred_at: datetime | None
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRequest:
+    """When one asked partner got how far; the first time of each."""
+
+    case_id: str
+    partner: str
+    role: str
+    due_at: datetime
+    open: bool
+    delivered_at: datetime | None
+    received_at: datetime | None
+    confirmed_at: datetime | None
+    answered_at: datetime | None
+    established_at: datetime | None
+    decline_reason: str | None  # of a request that stands declined
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFacts:
+    """The cases that something came for in a period; no persons."""
+
+    messages: tuple[ReportMessage, ...]
+    requests: tuple[ReportRequest, ...]
+    first_visits: Mapping[str, datetime]  # case → when somebody first stood at the door
+    orders: Mapping[str, int]  # case → how many restraining orders it knows

@@ -19,6 +19,7 @@ from schakel.cli import (
     partners,
     preview,
     region,
+    report,
     schema,
     send,
     serve,
@@ -60,6 +61,7 @@ app.command("send")(send.send)
 app.command("preview")(preview.preview)
 app.command("status")(case.status)
 app.command("verify")(verify.verify)
+app.command("report")(report.report)
 app.command("schema")(schema.schema)
 app.add_typer(case.group, name="case")
 app.add_typer(parked.group, name="parked")

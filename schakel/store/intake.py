@@ -17,7 +17,7 @@ from schakel.store.db import Db, Undone, Violated
 from schakel.store.decision import write_case, write_rest
 from schakel.store.events import Author, begin
 from schakel.store.facts import facts_of
-from schakel.store.rows import Row, findings, findings_json, text
+from schakel.store.rows import Row, findings, findings_json, maybe_text, text
 from schakel.store.terms import REFERENCE_CONFLICT, Terms
 
 # A message that we know by its source and reference, and how it first stood.
@@ -45,9 +45,10 @@ INSERT INTO raw_referral (id, wrapped_key, sealed, format, media_type, received_
 VALUES (:id, :wrapped_key, :sealed, :format, :media_type, :received_at, :erase_at)"""
 ADD_MESSAGE: Final = """
 INSERT INTO message (id, source, message_reference, source_case_reference, digest, format, media_type, programme, kind,
-    case_id, state, state_ordinal, content, versions, warnings, first_warnings, received_at)
+    case_id, state, state_ordinal, content, versions, warnings, first_warnings, occurred_at,
+    received_at)
 VALUES (:id, :source, :message_reference, :source_case_reference, :digest, :format, :media_type, :programme, :kind,
-    :case_id, :state, 1, :content, :versions, :warnings, :warnings, :received_at)"""
+    :case_id, :state, 1, :content, :versions, :warnings, :warnings, :occurred_at, :received_at)"""
 ADD_MESSAGE_KEY: Final = """
 INSERT INTO message_key (message_id, kind, digest) VALUES (:message_id, :kind, :digest) ON CONFLICT DO NOTHING"""
 
@@ -142,6 +143,7 @@ def _add_message(db: Db, arrival: Arrival, decision: Decision, author: Author) -
         content=decision.content,
         versions=decision.versions,
         warnings=findings_json(decision.warnings),
+        occurred_at=maybe_text(decision.occurred_at),
         received_at=text(arrival.received_at),
     )
     for key in arrival.keys if decision.parked else ():

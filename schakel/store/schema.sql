@@ -107,6 +107,7 @@ CREATE TABLE message (
     versions              TEXT NOT NULL,
     warnings              TEXT NOT NULL,
     first_warnings        TEXT NOT NULL,     -- as they were said when it came
+    occurred_at           TEXT CHECK (length(occurred_at) = 27), -- the incident, as far as the source says
     received_at           TEXT NOT NULL CHECK (length(received_at) = 27),
     erase_at              TEXT,              -- as long as the case; set when it closes
     erased_at             TEXT,

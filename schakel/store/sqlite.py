@@ -40,12 +40,13 @@ from schakel.records import (
     OwnRequests,
     ParkedRow,
     Rendered,
+    ReportFacts,
     RequestQuery,
     SecretRow,
     StatusRecord,
 )
 from schakel.states import Role
-from schakel.store import admin, alarms, case_ledger, deadlines, delivery, intake, ledger, operations, own
+from schakel.store import admin, alarms, case_ledger, deadlines, delivery, intake, ledger, operations, own, report
 from schakel.store.database import check_database
 from schakel.store.db import Db
 from schakel.store.engine import Engine
@@ -270,6 +271,9 @@ class SqliteStore:
 
     async def audit(self, entries: Sequence[AuditEntry]) -> None:
         await self._engine.write(lambda db: admin.add_audit(db, entries))
+
+    async def report(self, *, since: datetime, until: datetime) -> ReportFacts:
+        return await self._engine.read(lambda db: report.facts(db, since=since, until=until))
 
     async def link_audit(self, *, now: datetime, limit: int) -> int:
         return await self._engine.write(
