@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from schakel import region as tables
 from schakel.errors import ConfigurationError, Finding, PoisonDelivery
@@ -113,15 +113,18 @@ class Disclosure:
         request: Asked | None = None,
         held: int = 0,
         late: bool = False,
+        serves: str | None = None,
     ) -> View:
         """Cut for one recipient, with the case's newest secrecy (the message's own flags always count too).
 
-        `case_reference` is the recipient's own. Raises PoisonDelivery when the table has no row for the role.
+        `case_reference` is the recipient's own; `serves`: whom the lead asked it in for (see `serving`). Raises
+        PoisonDelivery when the table has no row for the role.
         """
         row = self._rows.get((role, programme))
         if row is None:
             raise PoisonDelivery("no-disclosure-row")
         rules: set[str] = set()
+        recipient = recipient.model_copy(update={"serves": serving(recipient.serves, serves)})
         cut = _Cut(message, row, recipient, secrecy.merge(message, self._blind), self._blind, self._withheld, rules)
         document = cut.object(message.to_json(), message, self._tree, "", cut.general(), self._allowed[role, programme])
         document = document if isinstance(document, dict) else {}
@@ -141,6 +144,17 @@ class Disclosure:
         """Every path, leaf or not, that is allowed or leads to one that is."""
         allowed = {path for path in self._leaves if any(covers(field, path) for field in fields)} - _ALWAYS
         return frozenset(allowed | {path[:at] for path in allowed for at, char in enumerate(path) if char == "."})
+
+
+def serving(known: tables.Serves, asked_for: str | None) -> tables.Serves:
+    """Whom of the household an organisation works for in a case. The lead's word narrows what the region says, or fills
+    in what the region does not know; where the two contradict, it is shown nobody's whereabouts."""
+    said: dict[str, tables.Serves] = {each: each for each in get_args(tables.Serves)}
+    if asked_for is None:
+        return known
+    if known in ("household", "unknown") or asked_for == known:
+        return said.get(asked_for, "unknown")
+    return "unknown"
 
 
 def unknown_fields(table: tables.Disclosure, tree: FieldNode | None = None) -> list[Finding]:

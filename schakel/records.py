@@ -313,6 +313,7 @@ class Claimed:
     rendered: Rendered | None
     occasion: str = "message"  # else: feedback to the source (role `source`), or a notice
     happened: Happened | None = None  # of a notice
+    serves: str | None = None  # whom of the household its request is for, when the lead said so
 
 
 @dataclass(frozen=True, slots=True)

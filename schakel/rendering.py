@@ -110,6 +110,7 @@ class Renderer:
             request=_asked(claimed),
             held=claimed.held,
             late=claimed.late,
+            serves=claimed.serves,
         )
         return self._written(claimed, recipient, mapping, cut.document, _event_type(claimed, message), now=now)
 

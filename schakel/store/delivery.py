@@ -26,6 +26,7 @@ ENDINGS: Final = frozenset({"deliver", "notify", "fail", "park", "supersede"})
 FULL: Final = """
 SELECT d.*, m.content, c.programme, c.wrapped_key, c.secrecy, c.secrecy_version,
     COALESCE(r.reference, '') AS case_reference, q.reference AS request_reference, q.due_at AS request_due_at,
+    q.serves,
     (SELECT count(*) FROM (
         SELECT e.message_id FROM delivery e
         WHERE e.recipient = d.recipient AND e.case_id = d.case_id AND e.number < d.number AND e.state = 'parked'
@@ -215,6 +216,7 @@ def claimed(row: Row, *, token: str) -> Claimed:
         secrecy_version=row["secrecy_version"],
         rendered=rendered,
         occasion=row["occasion"],
+        serves=row["serves"],
     )
 
 
