@@ -24,6 +24,7 @@ from mappings.feedback_view import feedback_schema
 from mappings.functions import Unfit, host_functions, translate
 from mappings.lineage import coverage, flat, plain_path
 from mappings.mapping_file import Compiled, Engine, IgnoreText, Rule, compile_rules, read_mapping_file
+from mappings.notice_view import notice_schema
 from mappings.shape import Path as Place
 from mappings.shape import Read, Shape, Survey, prune, shape_of, under, union
 from schakel import jsonata, jsonata_fallback
@@ -31,11 +32,13 @@ from schakel.errors import ConfigurationError, Finding, Unmappable
 from schakel.feedback import FEEDBACK
 from schakel.jsonata import JsonataError
 from schakel.message import Answer, Referral
+from schakel.notices import NOTICE
 from schakel.strict_yaml import fault
 
 VIEWS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {  # what outgoing mappings read
     CASE_VIEW: case_view_schema,
     FEEDBACK: feedback_schema,
+    NOTICE: notice_schema,
 }
 LANGUAGE: Final = "schakel-mapping/1"
 HERE: Final = Path(__file__).parent

@@ -157,6 +157,22 @@ DIRECTIONS: Final = (
             Group("Delivery", "bezorging", ("transport",)),
         ),
     ),
+    Direction(
+        "Out: a notice to a partner",
+        "What a partner can be asked or told of a case beside the message itself (*verzoek, mededeling*).",
+        "notice@1",
+        False,
+        (
+            Group("What, when, in which role", "wat, wanneer, in welke rol", ("schema", "occasion", "at", "role")),
+            Group("Which case", "welke zaak", ("case",)),
+            Group("What to answer with, by when", "antwoordkenmerk en termijn", ("request",)),
+            Group("Who asks, whose part", "wie vraagt, over wie", ("by", "about")),
+            Group("Terms", "voorwaarden", ("terms",)),
+            Group("Whom a known check is about", "over wie de check op bekendheid gaat", ("persons",)),
+            Group("What was withheld", "wat is achtergehouden", ("withheld",)),
+            Group("Delivery", "bezorging", ("transport",)),
+        ),
+    ),
 )  # fmt: skip
 
 

@@ -266,6 +266,7 @@ class Configuration:
         """Every reason not to start with it."""
         from mappings.case_view import CASE_VIEW
         from schakel.feedback import FEEDBACK
+        from schakel.notices import NOTICE
         from schakel.region_check import check_region
         from schakel.ways import Ways, check_ways
 
@@ -276,6 +277,7 @@ class Configuration:
             mappings=[name for name, each in self.mappings.items() if each.replaces is not None],
             views=[name for name, kind in views.items() if kind == CASE_VIEW],
             feedback=[name for name, kind in views.items() if kind == FEEDBACK],
+            notices=[name for name, kind in views.items() if kind == NOTICE],
         )
         return [*check_region(self.region), *check_ways(self.region, ways)]
 

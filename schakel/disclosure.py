@@ -140,6 +140,22 @@ class Disclosure:
             document["withheld"] = [{"rule": rule} for rule in sorted(rules)]
         return View(document=document, rules=tuple(sorted(rules)))
 
+    def words(
+        self, message: CaseMessage, *, role: str, programme: str, recipient: tables.Partner, secrecy: Secrecy
+    ) -> Callable[[str], str | None]:
+        """For what somebody wrote to this recipient about the case: None, or the rule that withholds a text. Whom the
+        recipient serves does not count: whoever writes to it knows that. Raises PoisonDelivery as `view` does."""
+        row = self._rows.get((role, programme))
+        if row is None:
+            raise PoisonDelivery("no-disclosure-row")
+        merged = secrecy.merge(message, self._blind)
+        return _Cut(message, row, recipient, merged, self._blind, self._withheld, set()).no_words
+
+    @property
+    def withheld(self) -> str:
+        """What stands in the place of a text that is not shown."""
+        return self._withheld
+
     def _below(self, fields: Iterable[str]) -> frozenset[str]:
         """Every path, leaf or not, that is allowed or leads to one that is."""
         allowed = {path for path in self._leaves if any(covers(field, path) for field in fields)} - _ALWAYS
@@ -217,10 +233,13 @@ class _Cut:
         return "secret-address" if side_of(member) in self._hidden else None
 
     def _no_text(self, text: str) -> str | None:
+        """Prose of the message may be about anybody: an organisation that serves some gets none of it."""
+        return self._outsider or self.no_words(text)
+
+    def no_words(self, text: str) -> str | None:
         """Prose cannot be searched for an address; a masked reporter's own words can be searched for."""
-        general = self._outsider or ("secret-address" if self._secret else None)
-        if general is not None:
-            return general
+        if self._secret:
+            return "secret-address"
         words = plain(text)
         told = any(name in words for name in self._names) or (self._phone and self._phone in digits(text))
         return "reporter-masked" if told else None

@@ -28,7 +28,7 @@ from schakel.errors import (
     Unacceptable,
 )
 from schakel.failpoints import Failpoint, hit
-from schakel.feedback import carries_case
+from schakel.feedback import SOURCE, carries_case
 from schakel.log import Log
 from schakel.outcomes import Outcomes
 from schakel.ports import AdminStore, Broker, Channel, Clock, DeliveryStore, LedgerStore, Parcel, SigningSecret, Vault
@@ -258,11 +258,11 @@ class Dispatch:
         """The bytes to send, kept before anyone sends them; True: the kept ones show more than may be shown now."""
         kept = self._renderer.reopen(claimed)
         if kept is not None and claimed.rendered is not None:
-            if not carries_case(claimed.occasion):  # says how things stood, and of nobody where he is
+            if claimed.role == SOURCE:  # feedback says how things stood, and of nobody where he is
                 return kept, False
             if claimed.rendered.secrecy_version >= claimed.secrecy_version:
                 return kept, False
-            return kept, self._renderer.render(claimed, now=self._clock.now()).digest != kept.digest
+            return kept, (await self._rendered(claimed)).digest != kept.digest
         view = await self._rendered(claimed)
         rendered = self._renderer.seal(claimed, view)
         lost = await self._keeping.put((claimed, rendered))
@@ -274,6 +274,8 @@ class Dispatch:
     async def _rendered(self, claimed: Claimed) -> View:
         if carries_case(claimed.occasion):
             return self._renderer.render(claimed, now=self._clock.now())
+        if claimed.role != SOURCE:
+            return self._renderer.notice(claimed, now=self._clock.now())
         status = await self._ledger.status(claimed.recipient, claimed.message_id)
         if status is None:
             raise PoisonDelivery("not-its-source")
@@ -399,7 +401,7 @@ class Dispatch:
         same. Reading it is receiving the delivery, and is audited. Raises NotFound as `mailbox_content` does."""
         item = await self._mailbox_item(partner, number)
         if not carries_case(item.occasion):
-            raise NotFound()  # feedback is whole as it is
+            raise NotFound()  # feedback and notices are whole as they are
         try:
             view = self._renderer.render(item, now=self._clock.now(), representation=WHOLE)
         except (PoisonDelivery, Tampered) as poison:

@@ -89,6 +89,7 @@ class Receiving(Frozen):
     answers: tuple[Code, ...] = ()  # formats it may answer in, beside plain JSON
     # a source: the mapping that read its message → the representation in which it hears of it
     feedback: dict[Code, Code] = Field(default_factory=dict)
+    notices: dict[Code, Code] = Field(default_factory=dict)  # kind of notice → representation; else by its own language
 
 
 class Partner(Frozen):

@@ -7,6 +7,7 @@ The same delivery under the same secrecy gives the same bytes: nothing here look
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,8 +17,9 @@ from pydantic import ValidationError
 
 from schakel.disclosure import Asked, Disclosure, Secrecy
 from schakel.errors import PoisonDelivery, Unmappable
-from schakel.feedback import Feedback, carries_case, kind_of
+from schakel.feedback import SOURCE, Feedback, carries_case, kind_of
 from schakel.message import CaseMessage
+from schakel.notice_view import NoticeView, Opened
 from schakel.ports import Format, Vault
 from schakel.records import Claimed, Rendered, RequestRow, SealPlace, StatusRecord
 from schakel.region import UNKNOWN_APPLICATION, Partner, Region
@@ -25,6 +27,7 @@ from schakel.states import MessageState
 
 EVENT_TYPE: Final = "nl.schakel.case.{kind}.v1"
 FEEDBACK_TYPE: Final = "nl.schakel.feedback.{kind}.v1"
+NOTICE_TYPE: Final = "nl.schakel.notice.{kind}.v1"
 
 
 class Mapped(Protocol):
@@ -79,6 +82,7 @@ class Renderer:
         self._region = region
         self._public_url = public_url.rstrip("/")
         self._disclosure = disclosure
+        self._notices = NoticeView(region=region, disclosure=disclosure)
         self._mappings = mappings
         self._formats = formats
         self._vault = vault
@@ -145,6 +149,47 @@ class Renderer:
             }
         )
         return self._written(claimed, source, mapping, said.to_json(), _event_type(claimed, message), now=now)
+
+    def notice(self, claimed: Claimed, *, now: datetime) -> View:
+        """What a partner is asked or told beside the message, with the case's newest secrecy.
+
+        Raises PoisonDelivery: no table, mapping or format makes this view."""
+        message = self._message(claimed)
+        recipient, mapping = self._region.partner(claimed.recipient), self._mappings.get(claimed.representation)
+        if recipient is None:
+            raise PoisonDelivery("recipient-unknown")
+        if mapping is None or mapping.format not in self._formats:
+            raise PoisonDelivery("representation-unknown")
+        try:
+            told = self._notices.compose(
+                claimed,
+                kind_of(claimed.occasion),
+                self._happened(claimed),
+                message,
+                recipient=recipient,
+                secrecy=self._secrecy(claimed),
+            )
+        except ValidationError:
+            raise PoisonDelivery("content-unreadable") from None
+        return self._written(claimed, recipient, mapping, told.to_json(), _event_type(claimed, message), now=now)
+
+    def _happened(self, claimed: Claimed) -> Opened:
+        what = claimed.happened
+        if what is None:
+            return Opened(None, {}, {})
+
+        def opened(table: str, row: str | None, purpose: str, sealed: bytes | None) -> dict[str, Any]:
+            if row is None or sealed is None:
+                return {}
+            place = SealPlace(table, row, purpose)
+            found = json.loads(self._vault.open(claimed.wrapped_key, sealed, owner=claimed.case_id, place=place))
+            return dict(found)
+
+        return Opened(
+            what,
+            terms=opened("matter", what.matter_id, "terms", what.terms),
+            words=opened("ledger_entry", what.entry_id, "words", what.words),
+        )
 
     def _why(self, status: StatusRecord) -> dict[str, str] | None:
         cause = status.parked_cause
@@ -251,7 +296,8 @@ class Renderer:
 
 def _event_type(claimed: Claimed, message: CaseMessage) -> str:
     if not carries_case(claimed.occasion):
-        return FEEDBACK_TYPE.format(kind=kind_of(claimed.occasion))
+        form = FEEDBACK_TYPE if claimed.role == SOURCE else NOTICE_TYPE
+        return form.format(kind=kind_of(claimed.occasion))
     return EVENT_TYPE.format(kind=message.message.kind.value)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from schakel import notices
 from schakel.errors import Finding
 from schakel.feedback import PLAIN
 from schakel.region import Partner, Region
@@ -16,13 +17,15 @@ from schakel.region import Partner, Region
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """The names of what this hub has. `views`: representations of a case; `feedback`: of how a message stands."""
+    """The names of what this hub has. `views`: representations of a case; `feedback`: of how a message stands;
+    `notices`: of what a partner is asked or told beside it."""
 
     formats: Collection[str]
     answers: Collection[str]
     mappings: Collection[str]  # those that stand in another's place
     views: Collection[str]
     feedback: Collection[str]
+    notices: Collection[str]
 
 
 def check_ways(region: Region, ways: Ways) -> list[Finding]:
@@ -44,6 +47,10 @@ def _faults(partner: Partner, ways: Ways) -> Iterator[Finding]:
         yield from _known(name, ways.answers, f"{place}.receives.answers", "answer-format")
     for name in {PLAIN, *reached.feedback.values()} if partner.sends else ():
         yield from _known(name, ways.feedback, f"{place}.receives.feedback", "feedback-representation")
+    for kind in reached.notices:
+        yield from _known(kind, notices.KINDS, f"{place}.receives.notices", "notice-kind")
+    for name in reached.notices.values():
+        yield from _known(name, ways.notices, f"{place}.receives.notices", "notice-representation")
 
 
 def _known(name: str, there: Collection[str], place: str, what: str) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ class Published(StrEnum):
     THV_CSV = "thv-csv"
     REFERRAL = "referral"
     FEEDBACK = "feedback"
+    NOTICE = "notice"
     OPENAPI = "openapi"
 
 
@@ -46,6 +47,10 @@ def _schema(name: Published) -> dict[str, Any]:
             from mappings.feedback_view import feedback_schema
 
             return feedback_schema()
+        case Published.NOTICE:
+            from mappings.notice_view import notice_schema
+
+            return notice_schema()
         case Published.THV_AANMELDING:
             return _of_mapping("thv_aanmelding")
         case Published.THV_CSV:

@@ -9,7 +9,17 @@ from datetime import datetime
 from typing import Final
 
 from schakel.errors import Finding, LeaseLost
-from schakel.records import Claimed, DeliveryOutcome, MailboxEntry, NewAlarm, NewDelivery, NewParked, Rendered
+from schakel.feedback import SOURCE, carries_case
+from schakel.records import (
+    Claimed,
+    DeliveryOutcome,
+    Happened,
+    MailboxEntry,
+    NewAlarm,
+    NewDelivery,
+    NewParked,
+    Rendered,
+)
 from schakel.states import FINAL_DELIVERY, DeliveryState, Machine, ParkCause, Role
 from schakel.store.alarms import close_alarms, raise_alarm
 from schakel.store.db import Db
@@ -42,6 +52,22 @@ LEFT JOIN request q ON q.id = d.request_id
 """
 BY_ID: Final = FULL + "WHERE d.id = :id"
 BY_NUMBER: Final = FULL + "WHERE d.recipient = :partner AND d.number = :number"
+
+# What a notice tells of, by the id in its occasion: an entry with the matter that it is about (if it is about one), or
+# a matter with the first entry on it. `due_at`: of the clock that the asking started, as it was when it was asked.
+_HAPPENED: Final = """
+SELECT m.id AS matter_id, m.machine, m.partner, m.role, m.reference, m.valid_from, m.valid_until, m.sealed AS terms,
+    e.id AS entry_id, e.event, e.actor, e.sealed AS words,
+    (SELECT k.due_at FROM deadline k
+     WHERE k.subject = COALESCE(m.id, e.subject) AND k.event = :kind AND k.started_at <= :made
+     ORDER BY k.started_at DESC, k.id DESC LIMIT 1) AS due_at
+"""
+BY_ENTRY: Final = _HAPPENED + "FROM ledger_entry e LEFT JOIN matter m ON m.id = e.subject WHERE e.id = :id"
+BY_MATTER: Final = (
+    _HAPPENED
+    + """FROM matter m LEFT JOIN ledger_entry e ON e.subject = m.id
+WHERE m.id = :id ORDER BY e.ordinal LIMIT 1"""
+)
 
 # Lanes whose worker has gone silent.
 EXPIRED: Final = """
@@ -138,7 +164,7 @@ def _take(db: Db, row: Row, terms: Terms, *, now: datetime) -> Claimed:
     full = db.one(BY_ID, id=row["id"])
     if token is None or full is None:
         raise LeaseLost("lane")
-    return claimed(full, token=token)
+    return claimed(db, full, token=token)
 
 
 def expire(db: Db, terms: Terms, *, now: datetime) -> None:
@@ -178,7 +204,7 @@ def park(db: Db, delivery_id: str, reason: str, alarm: NewAlarm | None, terms: T
     raise_alarm(db, alarm or NewAlarm(cause=cause, subject=delivery_id, owner=owner, nl=nl, en=en), now=author.now)
 
 
-def claimed(row: Row, *, token: str) -> Claimed:
+def claimed(db: Db, row: Row, *, token: str) -> Claimed:
     """From a row of FULL."""
     rendered = None
     if row["rendered_at"] is not None:
@@ -217,6 +243,18 @@ def claimed(row: Row, *, token: str) -> Claimed:
         rendered=rendered,
         occasion=row["occasion"],
         serves=row["serves"],
+        happened=None if carries_case(row["occasion"]) or row["role"] == SOURCE else _happened(db, row),
+    )
+
+
+def _happened(db: Db, row: Row) -> Happened | None:
+    kind, _, happened = row["occasion"].partition(":")
+    known = {"id": happened, "kind": kind, "made": row["created_at"]}
+    found = db.one(BY_ENTRY, **known) or db.one(BY_MATTER, **known)
+    if found is None:
+        return None
+    return Happened(
+        **{**found, **{name: maybe_moment(found[name]) for name in ("valid_from", "valid_until", "due_at")}}
     )
 
 
@@ -317,7 +355,7 @@ def mailbox_item(db: Db, partner: str, number: int) -> Claimed | None:
     row = db.one(BY_NUMBER, partner=partner, number=number)
     if row is None or row["state"] in (DeliveryState.SUPERSEDED, DeliveryState.DROPPED):
         return None
-    return claimed(row, token="")
+    return claimed(db, row, token="")
 
 
 def receive(db: Db, partner: str, number: int, terms: Terms, *, now: datetime, how: str) -> str | None:
@@ -339,7 +377,7 @@ def received(db: Db, row: Row, terms: Terms, *, now: datetime, how: str) -> str:
 
 def of_recipient(db: Db, partner: str, delivery_id: str) -> Claimed | None:
     row = db.one(BY_ID, id=delivery_id)
-    return None if row is None or row["recipient"] != partner else claimed(row, token="")
+    return None if row is None or row["recipient"] != partner else claimed(db, row, token="")
 
 
 def give_back(db: Db, partner: str, outcome: DeliveryOutcome, terms: Terms, *, now: datetime) -> str | None:

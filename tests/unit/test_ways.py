@@ -23,6 +23,7 @@ HERE = Ways(
     mappings={"own-thv"},
     views={"case-json", "case-stuf", "case-fhir", "case-fhir-xml"},
     feedback={"feedback-json", "feedback-stuf"},
+    notices={"notice-json"},
 )
 
 
@@ -43,6 +44,8 @@ def test_haaglanden_names_what_is_there() -> None:
         ({"receives": Receiving(representation="feedback-json")}, "representation-exists"),
         ({"receives": Receiving(answers=("thv-json",))}, "answer-format-exists"),
         ({"receives": Receiving(feedback={"thv-aanmelding": "case-json"})}, "feedback-representation-exists"),
+        ({"receives": Receiving(notices={"effort-begged": "notice-json"})}, "notice-kind-exists"),
+        ({"receives": Receiving(notices={"effort-asked": "case-json"})}, "notice-representation-exists"),
     ],
 )
 def test_what_is_not_there_is_named_with_what_is(changes: dict[str, object], rule: str) -> None:
