@@ -14,16 +14,19 @@ from pydantic import AwareDatetime, Field
 
 from schakel.message import Code, Frozen, MessageKind, Programme
 from schakel.records import NewDelivery, SourceMessage, ToldSource
-from schakel.region import DUO, LEADING, Region
+from schakel.region import DUO, LEADING, Partner, Region, TurningPoint
 
 FEEDBACK: Final = "feedback@1"
 MESSAGE: Final = "message"  # the occasion of a delivery that carries the message itself
 ASKED_IN: Final = "asked"  # the same, for a partner that is asked in later; with the id of its request
 SOURCE: Final = "source"
 PLAIN: Final = "feedback-json"  # the representation where the region names none
+OWN_MESSAGE: Final = frozenset({"parked", "released", "dropped"})
 ANSWERED: Final = {"confirm": "confirmed", "decline": "declined"}
 
-Occasion = Literal["lead-confirmed", "lead-declined", "duo-confirmed", "duo-declined", "parked", "released", "dropped"]
+Occasion = Literal[TurningPoint, "parked", "released", "dropped"]
+# What a source reads of a request's state: that somebody was asked to leave is between the teams.
+AS_TOLD: Final = {"withdrawal-requested": "confirmed"}
 
 
 class FeedbackMessage(Frozen):
@@ -48,11 +51,14 @@ class FeedbackLine(Frozen):
     partner: str
     name: str
     role: str
-    state: Literal["asked", "received", "confirmed", "declined", "withdrawn", "superseded"]
+    state: Literal[
+        "asked", "received", "in-consideration", "confirmed", "declined", "withdrawn", "completed", "superseded"
+    ]
 
 
 class Feedback(Frozen):
-    """Status only, `feedback@1`: the state of the source's message, why it waits, and how lead and duo stand."""
+    """Status only, `feedback@1`: the state of the source's message, why it waits, how lead and duo stand, and what the
+    weighing decided (MDA++)."""
 
     schema_: Literal["feedback@1"] = Field(default=FEEDBACK, alias="schema")
     occasion: Occasion
@@ -62,6 +68,7 @@ class Feedback(Frozen):
     state: Literal["routed", "parked", "dropped", "merged"]
     parked: FeedbackParked | None = None
     recipients: tuple[FeedbackLine, ...] = ()
+    admission: Literal["reported", "triage", "admitted", "referred-back"] | None = None
 
 
 def kind_of(occasion: str) -> str:
@@ -75,7 +82,8 @@ def carries_case(occasion: str) -> bool:
 
 
 class Telling:
-    """Makes the deliveries that tell a source; only for sources that the region says how to reach."""
+    """Makes the deliveries that tell a source: only sources that the region says how to reach, and of turning points
+    only where the region says that the source may know."""
 
     def __init__(self, *, region: Region, new_id: Callable[[], str]) -> None:
         self._region = region
@@ -84,7 +92,7 @@ class Telling:
     def tell(self, source: SourceMessage, kind: Occasion, happened: str) -> NewDelivery | None:
         """`happened`: the id of what is told of; the same thing is never told twice. None: nobody to be reached."""
         partner = self._region.partner(source.source)
-        if partner is None or partner.sends is None or partner.receives is None:
+        if partner is None or partner.sends is None or partner.receives is None or not self._may_know(partner, kind):
             return None
         reached = partner.receives
         return NewDelivery(
@@ -107,12 +115,22 @@ class Telling:
         side = "lead" if role in LEADING else "duo" if role in DUO else None
         if word is None or side is None:
             return ()
-        kind: Occasion = _KINDS[side, word]
+        return self.turned(sources, _KINDS[side, word], happened)
+
+    def turned(self, sources: Sequence[SourceMessage], kind: TurningPoint, happened: str) -> tuple[ToldSource, ...]:
+        """What each source of a case hears of a turning point in it, of its own last message."""
         made = ((one.message_id, self.tell(one, kind, happened)) for one in sources)
         return tuple(ToldSource(message_id, delivery) for message_id, delivery in made if delivery is not None)
 
+    def _may_know(self, source: Partner, kind: Occasion) -> bool:
+        """How its own message fares every source may know."""
+        if kind in OWN_MESSAGE:
+            return True
+        rows = self._region.disclosure.feedback
+        return any(kind in row.occasions and (not row.sources or source.id in row.sources) for row in rows)
 
-_KINDS: Final[dict[tuple[str, str], Occasion]] = {
+
+_KINDS: Final[dict[tuple[str, str], TurningPoint]] = {
     ("lead", "confirmed"): "lead-confirmed",
     ("lead", "declined"): "lead-declined",
     ("duo", "confirmed"): "duo-confirmed",

@@ -166,10 +166,31 @@ class RoleDisclosure(Frozen):
     source: str | None = None
 
 
+TurningPoint = Literal[
+    "lead-confirmed", "lead-declined", "duo-confirmed", "duo-declined",
+    "on-hold",  # a team declined, and a person decides who takes its place
+    "resumed",
+    "lead-changed",
+    "duo-changed",
+    "first-visit", "plan-made",
+    "admitted", "triage", "referred-back",  # MDA++: the weighing
+    "closed",
+]  # fmt: skip
+
+
+class FeedbackRow(Frozen):
+    """Which turning points of a case its sources may know; of how its own message fares every source hears."""
+
+    occasions: tuple[TurningPoint, ...]
+    sources: tuple[PartnerId, ...] = ()  # empty: all that can be reached
+    source: str | None = None
+
+
 class Disclosure(Frozen):
     withheld: Sentence  # stands in the place of a text that cannot be shown
     roles: tuple[RoleDisclosure, ...]
     matrix: tuple[RecipientRole, ...]  # who sees all requests and answers of the case
+    feedback: tuple[FeedbackRow, ...] = ()  # what the sources of a case may know of it
 
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]

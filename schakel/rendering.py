@@ -146,6 +146,7 @@ class Renderer:
                 "state": status.state,
                 "parked": self._why(status),
                 "recipients": [self._line(row) for row in status.requests],
+                "admission": status.admission,
             }
         )
         return self._written(claimed, source, mapping, said.to_json(), _event_type(claimed, message), now=now)
@@ -204,7 +205,7 @@ class Renderer:
             "partner": row.partner,
             "name": partner.name if partner else row.partner,
             "role": row.role,
-            "state": row.state,
+            "state": AS_TOLD.get(row.state, row.state),
         }
 
     def _written(

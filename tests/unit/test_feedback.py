@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import itertools
+from typing import get_args
 
 import pytest
 
 from regions import FOLDER
-from schakel.feedback import Telling, kind_of
+from schakel.feedback import AS_TOLD, FeedbackLine, Telling, kind_of
 from schakel.records import SourceMessage
 from schakel.region import Receiving, Region
 from schakel.region_files import load_region
+from schakel.states import RequestState
 
 REGION = load_region(FOLDER / "haaglanden")
 THERE = Receiving(channel="mailbox", feedback={"stuf-vt-melding": "feedback-stuf-vt"})
@@ -81,3 +83,38 @@ def test_only_lead_and_duo_and_only_yes_and_no(role: str, event: str | None, kin
 def test_each_source_of_the_case_is_told_of_its_own_message() -> None:
     told = telling().answered((ABOUT, SourceMessage("m-2", "cit", "cit-fhir")), "lead", "confirm", "a-1")
     assert [(each.message_id, each.delivery.recipient) for each in told] == [("m-1", "veilig-thuis")]  # CIT: no address
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "told"),
+    [
+        ("on-hold", "cit", True),
+        ("lead-changed", "cit", True),
+        ("closed", "thv-pool", True),
+        ("first-visit", "veilig-thuis", True),
+        ("first-visit", "cit", False),
+        ("plan-made", "thv-pool", False),
+        ("admitted", "veilig-thuis", True),
+        ("referred-back", "cit", False),
+        ("dropped", "cit", True),
+    ],
+)
+def test_a_source_hears_only_the_turning_points_that_its_region_says_it_may_know(
+    kind: str, source: str, told: bool
+) -> None:
+    partners = tuple(one.model_copy(update={"receives": THERE}) if one.sends else one for one in REGION.partners)
+    speaking = Telling(region=REGION.model_copy(update={"partners": partners}), new_id=lambda: "id-1")
+    made = speaking.tell(SourceMessage("m-1", source, "case-json"), kind, "e-1")  # type: ignore[arg-type]
+    assert (made is not None) is told
+
+
+@pytest.mark.parametrize("region", sorted(path.parent.name for path in FOLDER.glob("*/region.yaml")))
+def test_every_region_tells_its_sources_who_has_it_and_when_nobody_has(region: str) -> None:
+    told = {kind for row in load_region(FOLDER / region).disclosure.feedback for kind in row.occasions}
+    assert {"lead-confirmed", "lead-declined", "on-hold", "resumed", "lead-changed", "closed"} <= told
+
+
+def test_a_source_never_reads_that_a_team_was_asked_to_leave() -> None:
+    told = set(get_args(FeedbackLine.model_fields["state"].annotation))
+    assert {AS_TOLD.get(state, state) for state in RequestState} == told
+    assert "withdrawal-requested" not in told
