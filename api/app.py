@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.middleware import Middleware
 
+from api.acts import acts
 from api.auth import Doorkeeper
 from api.cases import cases
 from api.fhir import words
@@ -55,7 +56,7 @@ def create_app(hub: Hub) -> FastAPI:
 def routes() -> APIRouter:
     """Everything under `/v1` that is described."""
     router = APIRouter(prefix="/v1")
-    for made in (referrals(), cases(), mailbox()):
+    for made in (referrals(), cases(), acts(), mailbox()):
         router.include_router(made)
     return router
 

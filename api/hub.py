@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
+from schakel.acting import Said
 from schakel.involvement import OwnWords
-from schakel.ledger_records import AnswerOutcome
+from schakel.ledger_records import ActOutcome, AnswerOutcome
 from schakel.log import Log
 from schakel.message import Answer
 from schakel.ports import AnswerFormat, Clock, Envelope, Format, Receipt, Store
@@ -40,6 +41,28 @@ class Involvement(Protocol):
     async def status(self, partner: Partner | None, message_id: str) -> dict[str, Any]: ...
 
 
+class Acting(Protocol):
+    async def act(
+        self,
+        kind: str,
+        *,
+        actor: str,
+        reference: str,
+        fields: Mapping[str, Any],
+        now: datetime,
+        said: Said = ...,
+        key: str = "",
+    ) -> ActOutcome:
+        """Raises Refusal."""
+
+
+class LedgerViews(Protocol):
+    async def ledger(
+        self, partner: Partner, reference: str, *, now: datetime, at: datetime | None = None
+    ) -> dict[str, Any]:
+        """Raises NotFound."""
+
+
 class Answering(Protocol):
     def formats_of(self, partner: Partner) -> tuple[AnswerFormat, ...]: ...
     async def receive(
@@ -68,3 +91,7 @@ class Hub(Protocol):
     def involvement(self) -> Involvement: ...
     @property
     def answering(self) -> Answering: ...
+    @property
+    def acting(self) -> Acting: ...
+    @property
+    def ledger_views(self) -> LedgerViews: ...

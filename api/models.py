@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -153,6 +153,115 @@ class Answered(Frozen):
 
     outcome: Literal["recorded", "repeated", "contradicts", "parked"]
     request_state: str | None = None
+
+
+class Acted(Frozen):
+    """`recorded`, or `repeated` (it stood already); with the names of what it made."""
+
+    outcome: Literal["recorded", "repeated"]
+    made: dict[str, str]
+
+
+class Because(Frozen):
+    """Why a case waits or is at risk."""
+
+    rule: str
+    partner: str | None
+    role: str | None
+    nl: str
+    en: str
+
+
+class Coming(Frozen):
+    """The next thing to happen."""
+
+    what: str
+    at: AwareDatetime
+    partner: str | None
+    role: str | None
+    nl: str
+    en: str
+
+
+class RollUp(Frozen):
+    state: Literal["waiting", "complete", "at-risk", "closed"]
+    risks: tuple[Because, ...]
+    waits: tuple[Because, ...]
+    next: Coming | None
+
+
+class InvolvementOut(Frozen):
+    """One organisation in one role: what it answered (`state`) and what the lead established stand apart."""
+
+    id: str
+    partner: str
+    name: str
+    role: str
+    state: str
+    established: bool
+    asked_by: str
+    phase: str | None
+    serves: str | None
+    asked_at: AwareDatetime
+    due_at: AwareDatetime
+
+
+class MatterOut(Frozen):
+    """Effort for a time, a question, a hand-over, the weighing, an establishment."""
+
+    id: str
+    kind: str
+    partner: str
+    name: str
+    role: str
+    state: str
+    made_at: AwareDatetime
+    valid_from: AwareDatetime | None
+    valid_until: AwareDatetime | None
+    terms: dict[str, Any] | None = None
+
+
+class EntryOut(Frozen):
+    """What was said or done: by whom, on whose word, since when, and when the hub knew."""
+
+    ordinal: int
+    subject: str
+    event: str
+    by: str
+    role: str
+    medium: str
+    valid_from: AwareDatetime
+    valid_to: AwareDatetime | None
+    known_at: AwareDatetime
+    words: dict[str, Any] | None = None
+
+
+class DeadlineOut(Frozen):
+    kind: str
+    subject: str
+    partner: str
+    role: str
+    started_at: AwareDatetime
+    due_at: AwareDatetime
+    overdue: bool
+    next_at: AwareDatetime
+
+
+class LedgerView(Frozen):
+    """The ledger: all of it for who leads or walks along, the own part for others."""
+
+    reference: str
+    programme: str
+    state: Literal["open", "closed", "joined"]
+    opened_at: AwareDatetime
+    closed_at: AwareDatetime | None
+    involvements: tuple[InvolvementOut, ...]
+    matters: tuple[MatterOut, ...]
+    entries: tuple[EntryOut, ...]
+    municipality: str | None = None
+    order_ends_at: AwareDatetime | None = None
+    standing: RollUp | None = None
+    deadlines: tuple[DeadlineOut, ...] = ()
 
 
 class Entry(Frozen):

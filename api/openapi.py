@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter, FastAPI
 from pydantic.json_schema import models_json_schema
@@ -11,7 +11,8 @@ from pydantic.json_schema import models_json_schema
 from api.guard import API_VERSION
 from api.models import ProblemOut
 from api.problems import MEDIA_TYPE
-from schakel.message import Answer
+from schakel.forms import FORMS
+from schakel.message import Answer, Frozen
 
 CONTACT: Final = "beheer@schakel.example.nl"
 _REFS: Final = "#/components/schemas/{model}"
@@ -52,11 +53,14 @@ _PROBLEMS: Final = {
     "507": "The disk is full; nothing was accepted.",
 }
 _ALWAYS: Final = ("400", "401", "403", "406", "429", "431", "500", "503")
+_ACTS: Final = ("involve", "askEffort", "askKnown", "recordEvent", "close")
 _MORE: Final = {
     "handIn": ("408", "409", "413", "415", "507"),
     "referralStatus": ("404",),
     "caseView": ("404",),
     "answer": ("408", "413", "415", "507"),
+    **dict.fromkeys(_ACTS, ("404", "408", "409", "413", "415", "507")),
+    "ledger": ("404",),
     "mailboxContent": ("404", "410"),
     "mailboxReceipt": ("404", "507"),
 }
@@ -88,6 +92,14 @@ _ANSWERS: Final = {
     "text/xml": {"schema": {"type": "string", "description": "StUF-Jeugdzorg 1.0, plain or in SOAP 1.1."}},
 }
 
+_IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The sender's own name of this act: the same again changes nothing.",
+    "schema": {"type": "string", "maxLength": 200},
+}
+
 
 def described(router: APIRouter, *, public_url: str, contact: str) -> dict[str, Any]:
     """The document. Paths stand under the server's `/v1`; `contact` is a mail address or empty."""
@@ -109,6 +121,10 @@ def described(router: APIRouter, *, public_url: str, contact: str) -> dict[str, 
     document["tags"] = [
         {"name": "referrals", "description": "Sources hand messages in and see how they stand."},
         {"name": "cases", "description": "Recipients see how a case stands and answer."},
+        {
+            "name": "ledger",
+            "description": "Who is in a case, on whose word; who leads asks and records.",
+        },
         {"name": "mailbox", "description": "Recipients fetch what waits for them."},
     ]
     document["security"] = [{"apiKey": []}]
@@ -125,7 +141,9 @@ def _components(document: dict[str, Any]) -> None:
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    _, made = models_json_schema([(ProblemOut, "serialization"), (Answer, "validation")], ref_template=_REFS)
+    shapes: list[tuple[type[Frozen], Literal["validation", "serialization"]]] = [(ProblemOut, "serialization")]
+    shapes += [(form, "validation") for form in (Answer, *FORMS.values())]
+    _, made = models_json_schema(shapes, ref_template=_REFS)
     schemas.update(made["$defs"])
     components["headers"] = _HEADERS
     components["securitySchemes"] = {
@@ -164,6 +182,13 @@ def _bodies(paths: dict[str, Any]) -> None:
         "content": {"application/json": {"schema": {"$ref": _REFS.format(model="Answer")}}, **_ANSWERS},
     }
     paths["/answers"]["post"]["responses"]["200"]["content"] |= _ANSWERED
+    for name, form in FORMS.items():
+        operation = paths[f"/cases/{{reference}}/{name}"]["post"]
+        operation["parameters"] = [*operation.get("parameters", []), _IDEMPOTENCY_KEY]
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": _REFS.format(model=form.__name__)}}},
+        }
     content = paths["/mailbox/{number}"]["get"]["responses"]["200"]
     content["content"] = {
         "application/json": {"schema": {"type": "object", "description": "The case view; `schakel schema case-view`."}}

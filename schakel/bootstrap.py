@@ -23,11 +23,13 @@ from schakel.settings import Settings
 if TYPE_CHECKING:
     from connectors.intakes.file_drop import FileDrop
     from mappings.engine import CompiledMapping
+    from schakel.acting import Acting, ActStore
     from schakel.answering import Answering
     from schakel.clock import ClockWork
     from schakel.dispatch import Dispatch
     from schakel.intake import AcceptStore, Intake
     from schakel.involvement import Involvement
+    from schakel.ledger_view import LedgerViews
     from schakel.log import Log
     from schakel.preview import Previewer
     from schakel.rendering import Renderer
@@ -61,6 +63,8 @@ class Hub:
     dispatch: Dispatch
     involvement: Involvement
     answering: Answering
+    acting: Acting
+    ledger_views: LedgerViews
     clockwork: ClockWork
     drop: FileDrop | None = None  # None: no folder is watched
 
@@ -128,6 +132,7 @@ def build(
     from schakel.clock import ClockWork
     from schakel.dispatch import Dispatch, DispatchStore
     from schakel.involvement import Involvement, InvolvementStore
+    from schakel.ledger_view import LedgerViews
     from schakel.log import open_log
     from schakel.vault import open_vault
 
@@ -192,6 +197,8 @@ def build(
             looks_like=looks_like,
             log=log,
         ),
+        acting=heart.acting(store),
+        ledger_views=LedgerViews(ledger=store, admin=store, region=region, vault=vault),
         clockwork=ClockWork(ledger=store, admin=store, region=region, senders=tellers, clock=time, log=log),
         drop=_drop(settings, intake, store, heart, time),
     )
@@ -252,6 +259,26 @@ class Heart:
             looks_like=looks_like,
             log=self.log,
         )
+
+    def acting(self, store: ActStore) -> Acting:
+        from schakel.acting import Acting
+        from schakel.acts.tools import Tools
+        from schakel.clocks import Clocks
+        from schakel.decision import Asking
+        from schakel.feedback import Telling
+        from schakel.notices import Notices
+
+        region, vault, new_id = self.region, self.vault, self.new_id
+        tools = Tools(
+            region=region,
+            vault=vault,
+            new_id=new_id,
+            clocks=Clocks(deadlines=region.deadlines, new_id=new_id),
+            telling=Telling(region=region, new_id=new_id),
+            asking=Asking(region=region, vault=vault, new_id=new_id),
+            notices=Notices(region=region, new_id=new_id),
+        )
+        return Acting(store=store, tools=tools, log=self.log)
 
 
 @dataclass(frozen=True, slots=True)

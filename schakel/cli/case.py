@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from schakel.cli import acts
 from schakel.cli.console import (
     AsJson,
     By,
@@ -31,6 +31,7 @@ from schakel.cli.opened import note, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from schakel.records import CaseRecord, RequestRow, StatusRecord
 
@@ -45,6 +46,7 @@ class _CaseGroup(TyperGroup):
 
 
 group = typer.Typer(cls=_CaseGroup, help="A case: who has it, who answered, who is late.", no_args_is_help=True)
+acts.add_to(group)
 Reader = Annotated[str | None, typer.Option("--by", help="Who reads this; none: the user of this machine.")]
 Case = Annotated[
     str, typer.Argument(help="The hub's own id of a case, any partner's reference, or the id of anything in it.")
@@ -57,11 +59,12 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Where a message stands: its routing with the reasons, its lead and duo. Reading stands in the audit."""
-    record = run(_status(message, by or os_user()))
-    if record is None:
+    found = run(_status(message, by or os_user()))
+    if found is None:
         raise stop(Exit.NOT_FOUND, "no such message")
+    record, now = found
     if as_json:
-        show_json(_status_json(record))
+        show_json(_status_json(record, now))
         return
     show_fields(
         {
@@ -76,7 +79,7 @@ def status(
         typer.echo(f"- {decision.outcome} {decision.recipient or 'nobody yet'} ({decision.role}): {decision.nl}")
     for warning in record.warnings:
         typer.echo(f"! {told(warning)}")
-    _show_requests(record.requests)
+    _show_requests(record.requests, now)
     if record.parked_cause is not None:
         say(f"Next: schakel parked show {record.message_id}")
     elif record.requests:
@@ -86,11 +89,12 @@ def status(
 @group.command("show")
 def show(case: Case, by: Reader = None, as_json: AsJson = False) -> None:
     """The matrix of a case: every partner asked, what it answered, who is late. Reading stands in the audit."""
-    record = run(_case(case, by or os_user()))
-    if record is None:
+    found = run(_case(case, by or os_user()))
+    if found is None:
         raise stop(Exit.NOT_FOUND, "no such case")
+    record, now = found
     if as_json:
-        show_json(_case_json(record))
+        show_json(_case_json(record, now))
         return
     show_fields(
         {
@@ -103,7 +107,7 @@ def show(case: Case, by: Reader = None, as_json: AsJson = False) -> None:
         }
     )
     show_table(("message", "kind", "source", "state", "received"), [_message_row(m) for m in record.messages])
-    _show_requests(record.requests)
+    _show_requests(record.requests, now)
     for suggestion in record.suggestions:
         typer.echo(f"? same household as {suggestion.other_case_id} by {suggestion.kinds}: {suggestion.state}")
 
@@ -132,20 +136,24 @@ def _decide(case: str, other: str, by: str, reason: str, *, join: bool, as_json:
         typer.echo("joined" if join else "kept apart")
 
 
-async def _status(message: str, by: str) -> StatusRecord | None:
+async def _status(message: str, by: str) -> tuple[StatusRecord, datetime] | None:
+    """With the time at which it was so."""
     async with opened() as hub:
         record = await hub.store.status("", message)
-        if record is not None:
-            await note(hub, by=by, action="status.read", object=record.message_id)
-        return record
+        if record is None:
+            return None
+        await note(hub, by=by, action="status.read", object=record.message_id)
+        return record, hub.clock.now()
 
 
-async def _case(reference: str, by: str) -> CaseRecord | None:
+async def _case(reference: str, by: str) -> tuple[CaseRecord, datetime] | None:
+    """With the time at which it was so."""
     async with opened() as hub:
         record = await hub.store.case_by_id(reference)
-        if record is not None:
-            await note(hub, by=by, action="case.read", object=record.id)
-        return record
+        if record is None:
+            return None
+        await note(hub, by=by, action="case.read", object=record.id)
+        return record, hub.clock.now()
 
 
 async def _suggestion(case: str, other: str, by: str, reason: str, join: bool) -> bool | None:
@@ -166,8 +174,7 @@ async def _suggestion(case: str, other: str, by: str, reason: str, join: bool) -
         )
 
 
-def _show_requests(requests: Sequence[RequestRow]) -> None:
-    now = datetime.now(UTC)
+def _show_requests(requests: Sequence[RequestRow], now: datetime) -> None:
     if requests:
         columns = ("partner", "role", "delivery", "answer", "due", "late")
         show_table(columns, [_request_row(request, now) for request in requests])
@@ -183,8 +190,7 @@ def _message_row(message: Any) -> tuple[object, ...]:
     return (message.id, message.kind, message.source, message.state, clock_time(message.received_at))
 
 
-def _requests_json(requests: Sequence[RequestRow]) -> list[dict[str, Any]]:
-    now = datetime.now(UTC)
+def _requests_json(requests: Sequence[RequestRow], now: datetime) -> list[dict[str, Any]]:
     return [
         {
             "partner": request.partner,
@@ -205,7 +211,7 @@ def _requests_json(requests: Sequence[RequestRow]) -> list[dict[str, Any]]:
     ]
 
 
-def _status_json(record: StatusRecord) -> dict[str, Any]:
+def _status_json(record: StatusRecord, now: datetime) -> dict[str, Any]:
     return {
         "messageId": record.message_id,
         "kind": record.kind,
@@ -216,12 +222,12 @@ def _status_json(record: StatusRecord) -> dict[str, Any]:
             {"recipient": d.recipient, "role": d.role, "outcome": d.outcome, "rule": d.rule, "nl": d.nl, "en": d.en}
             for d in record.routing
         ],
-        "requests": _requests_json(record.requests),
+        "requests": _requests_json(record.requests, now),
         "warnings": [{"place": w.place, "rule": w.rule, "nl": w.nl, "en": w.en} for w in record.warnings],
     }
 
 
-def _case_json(record: CaseRecord) -> dict[str, Any]:
+def _case_json(record: CaseRecord, now: datetime) -> dict[str, Any]:
     return {
         "caseId": record.id,
         "programme": record.programme,
@@ -233,7 +239,7 @@ def _case_json(record: CaseRecord) -> dict[str, Any]:
             {"id": m.id, "kind": m.kind, "source": m.source, "state": m.state, "receivedAt": utc_time(m.received_at)}
             for m in record.messages
         ],
-        "requests": _requests_json(record.requests),
+        "requests": _requests_json(record.requests, now),
         "suggestions": [
             {"otherCaseId": s.other_case_id, "kinds": s.kinds, "state": s.state} for s in record.suggestions
         ],
