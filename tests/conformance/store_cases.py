@@ -12,7 +12,17 @@ from typing import Any, Protocol
 
 from schakel.audit import GENESIS
 from schakel.errors import Finding
-from schakel.ledger_records import AnswerArrival, AnswerDecision, RequestFacts
+from schakel.ledger_records import (
+    Act,
+    ActOutcome,
+    AnswerArrival,
+    AnswerDecision,
+    CaseLedger,
+    EndedDeadline,
+    LedgerDecision,
+    RequestFacts,
+    Transition,
+)
 from schakel.ports import Store
 from schakel.records import (
     Accepted,
@@ -25,6 +35,7 @@ from schakel.records import (
     KnownOrder,
     MatchKey,
     NewCase,
+    NewDeadline,
     NewDelivery,
     NewParked,
     NewRequest,
@@ -59,6 +70,37 @@ def digest(text: str) -> bytes:
 
 def key(kind: str, text: str) -> MatchKey:
     return MatchKey(kind, digest(f"{kind}:{text}"))
+
+
+def clock(subject: str, partner: str, role: str, *, at: datetime = NOW, **changes: Any) -> NewDeadline:
+    """The clock on an answer: due in four hours, with nobody told before."""
+    value = NewDeadline(
+        id=fresh("deadline"),
+        subject=subject,
+        kind="answer",
+        event="accepted",
+        partner=partner,
+        role=role,
+        urgency="normal",
+        started_at=at,
+        due_at=at + timedelta(hours=4),
+        next_at=at + timedelta(hours=4),
+    )
+    return replace(value, **changes)
+
+
+def request(case_id: str, partner: str, role: str, *, at: datetime = NOW, **changes: Any) -> NewRequest:
+    id = fresh("request")
+    value = NewRequest(
+        id=id,
+        recipient=partner,
+        role=role,
+        reference=fresh("REFERENCE"),
+        case_reference=f"{partner}/{case_id}",
+        due_at=at + timedelta(hours=4),
+        deadlines=(clock(id, partner, role, at=at),),
+    )
+    return replace(value, **changes)
 
 
 def arrival(reference: str = "", household: str = "", **changes: Any) -> Arrival:
@@ -115,18 +157,11 @@ class Decider:
         asked = {} if match is None else {(r.partner, r.role): r.request_id for r in match.recipients}
         roles = (("lead", self.lead), ("duo", self.duo))
         requests = tuple(
-            NewRequest(
-                id=fresh("request"),
-                recipient=partner,
-                role=role,
-                reference=fresh("REFERENCE"),
-                case_reference=f"{partner}/{case_id}",
-                due_at=item.received_at + timedelta(hours=4),
-            )
+            request(case_id, partner, role, at=item.received_at)
             for role, partner in roles
             if (partner, role) not in asked
         )
-        ids = asked | {(request.recipient, request.role): request.id for request in requests}
+        ids = asked | {(one.recipient, one.role): one.id for one in requests}
         return Decision(
             case_id=case_id,
             new_case=None if match else NewCase(item.programme, "0518", b"wrapped-case"),
@@ -246,7 +281,32 @@ def decide_answer(item: AnswerArrival, request: RequestFacts | None) -> AnswerDe
     if request.last_answer_digest == said:
         return AnswerDecision(None, None, said)
     contradicts = request.state in ("confirmed", "declined")
-    return AnswerDecision(EVENTS[item.answer], b"sealed", said, contradicts=contradicts)
+    event = EVENTS[item.answer]
+    ended = LedgerDecision(ended=(EndedDeadline(request.id, event),)) if event != "receive" else None
+    return AnswerDecision(event, b"sealed", said, contradicts=contradicts, ledger=ended)
+
+
+def act(reference: str, kind: str = "note", *, actor: str = "vvt", **changes: Any) -> Act:
+    return replace(Act(id=fresh("act"), kind=kind, actor=actor, reference=reference, at=NOW + SECOND), **changes)
+
+
+async def act_one(store: Store, item: Act, decision: LedgerDecision) -> ActOutcome:
+    """What the store makes of a decision as it is; a refusal fails the test."""
+
+    def decide(_: Act, case: CaseLedger | None) -> LedgerDecision:
+        assert case is not None
+        return decision
+
+    (outcome,) = await store.act_many([item], decide)
+    assert isinstance(outcome, ActOutcome), outcome
+    return outcome
+
+
+async def close_case(store: Store, case_id: str, *, at: datetime = NOW + SECOND, **decision: Any) -> ActOutcome:
+    """The lead closes the case; its content stays a day."""
+    closed = Transition("case", case_id, "close", "operator", "operator:Jo")
+    decided = LedgerDecision(moves=(closed,), erase_at=at + timedelta(days=1), **decision)
+    return await act_one(store, act(case_id, "close", actor="operator:Jo", at=at), decided)
 
 
 class TestSigner:

@@ -16,6 +16,7 @@ from tests.conformance.store_cases import (
     Side,
     accept_one,
     arrival,
+    close_case,
     digest,
     fresh,
     key,
@@ -169,7 +170,8 @@ class IntakePromises:
 
     async def test_a_closed_case_is_not_joined(self, store: Store, sql: Side) -> None:
         await accept_one(store, Decider(), arrival(household="one"))
-        sql.rows("UPDATE case_file SET closed_at = ?, erase_at = ?", *["2026-11-21T10:00:00.000000Z"] * 2)
+        ((case_id,),) = sql.rows("SELECT id FROM case_file")
+        await close_case(store, case_id)
         decide = Decider()
         await accept_one(store, decide, arrival(household="one"))
         assert decide.seen[0].matches == ()

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Promises of LedgerStore: answers and what they imply, the case and its matrix, status, reminders, joining."""
+"""Promises of LedgerStore: answers and what they imply, the case and its matrix, status, clocks, joining."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from schakel.errors import Conflict
-from schakel.ledger_records import AnswerArrival, AnswerDecision, RequestFacts
+from schakel.ledger_records import AnswerArrival, AnswerDecision, DeadlineStep, RequestFacts, RunningDeadline
 from schakel.ports import Store
 from schakel.records import Arrival, CaseFacts, Claimed, Decision, Facts, MatchKey, NewAlarm, RequestQuery
 from tests.conformance.store_cases import (
@@ -27,7 +27,7 @@ from tests.conformance.store_cases import (
     rendered,
 )
 
-ALARM = NewAlarm("answer-overdue", "request", "coordinator", "nl", "en")
+ALARM = NewAlarm("deadline:answer", "request", "coordinator", "nl", "en")
 
 
 async def asked(store: Store, item: Arrival | None = None) -> Claimed:
@@ -39,6 +39,11 @@ async def asked(store: Store, item: Arrival | None = None) -> Claimed:
 def reference(claimed: Claimed) -> str:
     assert claimed.request_reference is not None
     return claimed.request_reference
+
+
+def step(running: RunningDeadline, next_at: datetime) -> DeadlineStep:
+    """It is told once, to the coordinator."""
+    return DeadlineStep(running, next_at, replace(ALARM, subject=running.subject), 1)
 
 
 def share(one: CaseFacts, other: CaseFacts) -> bytes:
@@ -209,30 +214,33 @@ class LedgerPromises:
         assert status is not None
         assert (status.state, status.parked_cause, status.requests) == ("parked", "no-municipality", ())
 
-    async def test_open_requests_fall_due_and_are_reminded_until_answered(self, store: Store) -> None:
+    async def test_clocks_come_due_and_are_told_until_answered(self, store: Store) -> None:
         lead = await asked(store)
         due = NOW + timedelta(hours=4)
-        assert await store.due_requests(now=due - SECOND, limit=9) == []
-        requests = await store.due_requests(now=due, limit=9)
-        assert {request.partner for request in requests} == {"vvt", "lokaal-team-den-haag"}
+        assert await store.due_deadlines(now=due - SECOND, limit=9) == []
+        running = await store.due_deadlines(now=due, limit=9)
+        assert {(one.partner, one.kind, one.event, one.lead) for one in running} == {
+            ("vvt", "answer", "accepted", "vvt"),
+            ("lokaal-team-den-haag", "answer", "accepted", "vvt"),
+        }
         next_at = due + timedelta(hours=1)
-        await store.remind([(one, replace(ALARM, subject=one.id), next_at) for one in requests], now=due)
-        assert await store.due_requests(now=next_at - SECOND, limit=9) == []
+        await store.step_deadlines([step(one, next_at) for one in running], now=due)
+        assert await store.due_deadlines(now=next_at - SECOND, limit=9) == []
         case = await store.case("vvt", lead.case_reference)
         assert case is not None
-        assert all(request.overdue for request in case.requests)
+        assert all(request.late(due + SECOND) for request in case.requests)
         await store.answer_many([answer("vvt", reference(lead))], decide_answer)
-        (left,) = await store.due_requests(now=next_at, limit=9)
-        assert (left.partner, left.reminders) == ("lokaal-team-den-haag", 1)
+        (left,) = await store.due_deadlines(now=next_at, limit=9)
+        assert (left.partner, left.steps, left.seen_at) == ("lokaal-team-den-haag", 1, due)
         open_alarms = {alarm.subject for alarm in await store.alarms() if alarm.acknowledged_by is None}
-        assert open_alarms == {left.id}
+        assert open_alarms == {left.subject}
 
-    async def test_a_reminder_that_comes_after_the_answer_is_none(self, store: Store) -> None:
+    async def test_a_step_that_comes_after_the_answer_is_none(self, store: Store) -> None:
         lead = await asked(store)
         due = NOW + timedelta(hours=4)
-        late = [one for one in await store.due_requests(now=due, limit=9) if one.partner == "vvt"]
+        late = [one for one in await store.due_deadlines(now=due, limit=9) if one.partner == "vvt"]
         await store.answer_many([answer("vvt", reference(lead))], decide_answer)
-        await store.remind([(late[0], ALARM, due + timedelta(hours=1))], now=due)
+        await store.step_deadlines([step(late[0], due + timedelta(hours=1))], now=due)
         assert await store.alarms() == []
 
     # -- two cases that may be one --

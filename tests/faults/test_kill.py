@@ -305,9 +305,9 @@ def superseded(play: Play, look: Look) -> None:
 
 
 def reminded(play: Play, look: Look) -> None:
-    """The reminder and its alarm are one."""
-    reminded = look("SELECT count(*) FROM request WHERE reminders > 0")
-    assert look("SELECT count(*) FROM alarm WHERE cause = 'answer-overdue'") == reminded
+    """A clock's step and its alarm are one."""
+    reminded = look("SELECT count(*) FROM deadline WHERE steps > 0")
+    assert look("SELECT count(*) FROM alarm WHERE cause LIKE 'deadline:%'") == reminded
     assert (reminded > 0) is not play.before_commit
 
 

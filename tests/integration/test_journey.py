@@ -479,15 +479,19 @@ async def test_an_answer_on_somebody_elses_request_is_kept_and_parked(stage: Sta
     assert await stage.hub.store.parked() == []
 
 
-async def test_an_answer_that_is_late_is_reminded_of_until_it_comes(stage: Stage) -> None:
+async def test_an_answer_is_reminded_of_and_then_goes_up_the_ladder_until_it_comes(stage: Stage) -> None:
+    """A crisis: reminders at five and ten minutes, late at fifteen."""
     views = await asked(stage)
-    assert (await stage.hub.clockwork.run_once(stage.clock.forward(timedelta(minutes=14)))).reminded == 0
-    assert (await stage.hub.clockwork.run_once(stage.clock.forward(timedelta(minutes=2)))).reminded == 1
-    assert [notice.cause for _, notice in stage.mail.told] == ["answer-overdue"]
-    assert (await stage.hub.clockwork.run_once(stage.clock.forward(timedelta(minutes=1)))).reminded == 0
-    assert (await stage.hub.clockwork.run_once(stage.clock.forward(timedelta(minutes=5)))).reminded == 1
+
+    async def reminded(minutes: int) -> int:
+        return (await stage.hub.clockwork.run_once(stage.clock.forward(timedelta(minutes=minutes)))).reminded
+
+    assert [await reminded(minutes) for minutes in (4, 1, 1, 4, 4, 1)] == [0, 1, 0, 1, 0, 1]
+    assert [to for to, _ in stage.mail.told] == ["dienst@vvt.example", "dienst@vvt.example", "tweede@vvt.example"]
+    assert {notice.cause for _, notice in stage.mail.told} == {"deadline:answer"}
     await say(stage, "vvt", views["vvt"], "confirmed", contact=CONTACT)
-    assert (await stage.hub.clockwork.run_once(stage.clock.forward(timedelta(minutes=10)))).reminded == 0
+    assert await reminded(60) == 0
+    assert len(stage.mail.told) == 3
 
 
 async def test_the_status_is_for_its_sender_alone(stage: Stage) -> None:
