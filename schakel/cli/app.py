@@ -11,6 +11,7 @@ import typer
 from schakel.cli import (
     alarms,
     case,
+    deliveries,
     demo,
     drop,
     home,
@@ -18,6 +19,7 @@ from schakel.cli import (
     parked,
     partners,
     preview,
+    queues,
     region,
     report,
     schema,
@@ -64,6 +66,8 @@ app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("schema")(schema.schema)
 app.add_typer(case.group, name="case")
+app.add_typer(queues.group, name="queues")
+app.add_typer(deliveries.group, name="deliveries")
 app.add_typer(parked.group, name="parked")
 app.add_typer(alarms.group, name="alarms")
 app.add_typer(drop.group, name="drop")
