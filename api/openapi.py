@@ -142,7 +142,8 @@ def _components(document: dict[str, Any]) -> None:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     shapes: list[tuple[type[Frozen], Literal["validation", "serialization"]]] = [(ProblemOut, "serialization")]
-    shapes += [(form, "validation") for form in (Answer, *FORMS.values())]
+    read: tuple[type[Frozen], ...] = (Answer, *FORMS.values())
+    shapes += [(form, "validation") for form in read]
     _, made = models_json_schema(shapes, ref_template=_REFS)
     schemas.update(made["$defs"])
     components["headers"] = _HEADERS
