@@ -486,7 +486,6 @@ class StatusRecord:
     requests: tuple[RequestRow, ...]  # lead and duo only
     warnings: tuple[Finding, ...]
     admission: str | None = None  # MDA++: how the weighing of the case stands
-    admission: str | None = None  # MDA++: how the weighing of the case stands
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from schakel.disclosure import Asked, Disclosure, Secrecy
 from schakel.errors import PoisonDelivery, Unmappable
-from schakel.feedback import SOURCE, Feedback, carries_case, kind_of
+from schakel.feedback import AS_TOLD, SOURCE, Feedback, carries_case, kind_of
 from schakel.message import CaseMessage
 from schakel.notice_view import NoticeView, Opened
 from schakel.ports import Format, Vault
