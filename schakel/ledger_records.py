@@ -163,6 +163,15 @@ class NewMatter:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedMatter:
+    """What was asked, as the one that was asked can meet it."""
+
+    id: str
+    valid_until: datetime | None
+    sealed: bytes | None  # its terms; place ("matter", id, "terms")
+
+
+@dataclass(frozen=True, slots=True)
 class NewEntry:
     id: str
     subject: str
@@ -191,6 +200,7 @@ class LedgerDecision:
 
     requests: tuple[NewRequest, ...] = ()
     matters: tuple[NewMatter, ...] = ()
+    changed: tuple[ChangedMatter, ...] = ()
     moves: tuple[Transition, ...] = ()
     entries: tuple[NewEntry, ...] = ()
     ended: tuple[EndedDeadline, ...] = ()

@@ -12,6 +12,7 @@ from schakel.ledger_records import (
     Act,
     ActOutcome,
     CaseLedger,
+    ChangedMatter,
     Involved,
     LedgerDecision,
     LedgerEntry,
@@ -87,6 +88,8 @@ INSERT INTO matter (id, machine, case_id, request_id, partner, role, reference, 
     valid_until, sealed, made_at)
 VALUES (:id, :machine, :case_id, :request_id, :partner, :role, :reference, :state, 1, :valid_from, :valid_until,
     :sealed, :now)"""
+CHANGE_MATTER: Final = """
+UPDATE matter SET valid_until = :valid_until, sealed = :sealed WHERE id = :id AND case_id = :case_id"""
 NEXT_ORDINAL: Final = "SELECT COALESCE(max(ordinal), 0) + 1 FROM ledger_entry WHERE case_id = :case_id"
 ADD_ENTRY: Final = """
 INSERT INTO ledger_entry (id, case_id, ordinal, subject, event, actor, role, medium, valid_from, valid_to, known_at,
@@ -191,6 +194,8 @@ def write(db: Db, case_id: str, decision: LedgerDecision, terms: Terms, *, now: 
         add_request(db, decision.about or "", case_id, request, Author(role, request.asked_by, now))
     for matter in decision.matters:
         _add_matter(db, case_id, matter, now=now)
+    for changed in decision.changed:
+        _change_matter(db, case_id, changed)
     for one in decision.moves:
         if one.machine == Machine.CASE and decision.erase_at is not None:
             db.run(ENDS, case_id=case_id, erase_at=text(decision.erase_at))
@@ -233,6 +238,11 @@ def _add_matter(db: Db, case_id: str, matter: NewMatter, *, now: datetime) -> No
         sealed=matter.sealed,
         now=text(now),
     )
+
+
+def _change_matter(db: Db, case_id: str, changed: ChangedMatter) -> None:
+    until = maybe_text(changed.valid_until)
+    db.run(CHANGE_MATTER, id=changed.id, case_id=case_id, valid_until=until, sealed=changed.sealed)
 
 
 def add_entries(db: Db, case_id: str, entries: Sequence[NewEntry], *, now: datetime) -> None:
