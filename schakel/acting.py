@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from schakel.acts import closing, effort, establishing, milestones, withdrawal
 from schakel.acts.asking import ask
 from schakel.acts.reading import words
 from schakel.acts.refusals import refused
@@ -20,10 +21,11 @@ from schakel.errors import Forbidden, NotFound, Refusal
 from schakel.ledger_records import Act, ActOutcome, CaseLedger, LedgerDecision, LedgerEntry
 from schakel.log import Log
 from schakel.ports import DecideAct
-from schakel.states import CaseState, Role
+from schakel.states import CaseState, Machine, Role
 
 Decides = Callable[[Act, CaseLedger, Tools], LedgerDecision]
 LEADS: Final = frozenset({Role.LEAD, Role.OPERATOR})
+EVERYBODY: Final = LEADS | {Role.RECIPIENT}
 ANSWER: Final = "answer"
 MEDIA: Final = frozenset({"own-system", "phone", "letter"})
 
@@ -43,9 +45,10 @@ def _kind(decides: Decides, who: frozenset[Role], names: str, closed: frozenset[
 
 
 # A partner's word on a matter of its own, by the matter's machine; what ends by itself when its time has come.
-ANSWERS: Final[Mapping[str, Decides]] = {}
-ENDS: Final[Mapping[str, Decides]] = {}
-CANCELS: Final[Mapping[str, Decides]] = {}
+ANSWERS: Final[Mapping[str, Decides]] = {
+    Machine.EFFORT: effort.answer,
+}
+CANCELS: Final[Mapping[str, Decides]] = {Machine.EFFORT: effort.cancel}
 
 
 def _answer(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
@@ -54,6 +57,15 @@ def _answer(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
     decides = ANSWERS.get(matter.machine) if matter is not None else None
     if decides is None:
         raise refused("act:only-its-own", "reference")
+    return decides(act, case, tools)
+
+
+def _cancel(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
+    """Who leads takes back what was asked."""
+    matter = matter_of(case, words(act, "matter", 64))
+    decides = CANCELS.get(matter.machine) if matter is not None else None
+    if decides is None:
+        raise refused("act:no-such-matter", "matter")
     return decides(act, case, tools)
 
 
@@ -66,6 +78,16 @@ def _end(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
 
 KINDS: Final[Mapping[str, Kind]] = {
     "ask": _kind(ask, LEADS, "partner role phase serves"),
+    "establish": _kind(establishing.establish, LEADS, "partner role"),
+    "release": _kind(establishing.release, LEADS, "partner role"),
+    "effort": _kind(effort.effort, LEADS, "partner role direction level from until"),
+    "withdrawal": _kind(withdrawal.withdrawal, LEADS, "partner role"),
+    "withdraw": _kind(withdrawal.withdraw, frozenset({Role.OPERATOR}), "partner role"),
+    "cancel": _kind(_cancel, LEADS, "matter"),
+    # beside the lead: whoever has a clock that the event ends, also when the case is closed
+    "milestone": _kind(milestones.milestone, EVERYBODY, "event at phase note", EVERYBODY),
+    "close": _kind(closing.close, LEADS, ""),
+    "note": _kind(closing.note, LEADS, "note", frozenset({Role.OPERATOR})),
     ANSWER: _kind(
         _answer,
         frozenset({Role.RECIPIENT}),

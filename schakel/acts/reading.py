@@ -13,6 +13,7 @@ from schakel.ledger_records import Act, CaseLedger, Involved
 from schakel.states import RequestState
 
 LONGEST: Final = 2_000  # characters of a reason or a note
+YEARS: Final = range(2000, 2200)
 
 
 def maybe_words(act: Act, name: str, most: int = LONGEST) -> str | None:
@@ -53,7 +54,7 @@ def maybe_moment(act: Act, name: str) -> datetime | None:
         return None
     try:
         read = datetime.fromisoformat(value)
-        moment = read.astimezone(UTC) if read.tzinfo is not None else None
+        moment = read.astimezone(UTC) if read.tzinfo is not None and read.year in YEARS else None
     except (ValueError, OverflowError):
         moment = None
     if moment is None:

@@ -120,4 +120,77 @@ RULES: Final[Mapping[str, Rule]] = {
         "Deze organisatie werkt voor een ander deel van het huishouden.",
         "This organisation works for another part of the household.",
     ),
+    # -- establishing, effort, leaving
+    "establish:not-asked": Rule(
+        Conflict,
+        "Deze organisatie is in deze zaak niet gevraagd; vraag haar eerst.",
+        "This organisation was not asked in this case; ask it first.",
+    ),
+    "establish:not-established": Rule(
+        Conflict,
+        "Deze organisatie is in deze rol nooit als betrokken vastgesteld.",
+        "This organisation was never established as involved in this role.",
+    ),
+    "effort:not-involved": Rule(
+        Conflict, "Deze organisatie doet in deze zaak niet mee.", "This organisation takes no part in this case."
+    ),
+    "effort:ends-before-it-starts": Rule(
+        Refusal, "Het einde ligt niet na het begin.", "The end does not come after the start."
+    ),
+    "effort:over-already": Rule(Refusal, "Deze periode is al voorbij.", "This period is over already."),
+    "effort:at-most-a-year": Rule(
+        Refusal,
+        "Meer of minder inzet is tijdelijk: ten hoogste een jaar.",
+        "More or less effort is for a time: a year at most.",
+    ),
+    "effort:one-at-a-time": Rule(
+        Conflict,
+        "Voor deze periode is al om meer of minder inzet gevraagd; neem dat eerst terug.",
+        "More or less effort was asked for this period before; take that back first.",
+    ),
+    "effort:adjusted-how": Rule(
+        Refusal,
+        "Noem wat wel kan: een ander niveau, een ander einde, of beide.",
+        "Say what can be done: another level, another end, or both.",
+    ),
+    "act:no-such-matter": Rule(
+        Conflict, "In deze zaak is dit niet gevraagd.", "Nothing of this name was asked in this case."
+    ),
+    "withdrawal:not-involved": Rule(
+        Conflict, "Deze organisatie doet in deze zaak niet mee.", "This organisation takes no part in this case."
+    ),
+    # -- the case itself
+    "milestone:unknown": Rule(
+        Refusal,
+        "Deze gebeurtenis is niet bekend in deze regio, of hoort bij een andere handeling.",
+        "This event is not known in this region, or belongs to another act.",
+    ),
+    "milestone:phase-only-when-entered": Rule(
+        Refusal, "Een fase hoort bij phase-entered.", "A phase belongs to phase-entered."
+    ),
+    # -- check op bekendheid
+    "known-check:no-organisation": Rule(
+        Forbidden,
+        "Naar personen wordt alleen een organisatie gevraagd, niet iemand uit het eigen netwerk.",
+        "Only an organisation is asked about persons, nobody of the household's own network.",
+    ),
+    "known-check:no-such-member": Rule(
+        Refusal,
+        "Deze persoon staat niet in de laatste melding van de zaak.",
+        "This person does not stand in the newest report of the case.",
+    ),
+    "known-check:unborn": Rule(
+        Refusal, "Naar een ongeboren kind valt niet te vragen.", "Nobody can be asked about an unborn child."
+    ),
+    "known-check:not-for-this-role": Rule(
+        Forbidden,
+        "Deze rol mag niet weten wie deze persoon is; er wordt niet naar gevraagd.",
+        "This role may not know who this person is; it is not asked.",
+    ),
+    "known-check:too-many": Rule(
+        Refusal,
+        "Dit zijn te veel vragen tegelijk; splits ze.",
+        "These are too many questions at once; split them.",
+    ),
+    "known-check:answer": Rule(Refusal, "Antwoord met known of unknown.", "Answer with known or unknown."),
 }

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What happened in the case itself: the first visit, the plan, each evaluation, the phase it entered, and whatever else
+the region puts on record. Each ends and starts the clocks that the region's table names it for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from schakel.acts.reading import choice, maybe_moment, maybe_words, words
+from schakel.acts.refusals import refused
+from schakel.acts.tools import LIVE, Tools, entry, is_open, lead_of, repeated, role_of, started, until, words_of
+from schakel.deadlines import deadline_for
+from schakel.ledger_records import Act, CaseLedger, Involved, LedgerDecision, LedgerEntry
+from schakel.message import Phase
+from schakel.records import NewDeadline
+from schakel.states import RequestState, Role
+
+PHASE: Final = "phase-entered"
+EVALUATED: Final = "evaluated"
+KNOWN: Final = ("first-visit", "plan-made", EVALUATED, PHASE)
+ADMISSION: Final = "admission-decided"  # goes on record with the decision itself, never on its own
+
+
+def milestone(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
+    """`event`, `at` (default: now), `phase` (of phase-entered), `note`."""
+    event, at = words(act, "event", 64), maybe_moment(act, "at") or act.at
+    if event not in (*KNOWN, *(each.id for each in tools.region.deadlines.milestones)) or event == ADMISSION:
+        raise refused("milestone:unknown", "event")
+    if at > act.at:
+        raise refused("act:in-the-future", "at")
+    if not is_open(case) or role_of(act, case) is Role.RECIPIENT:
+        _check_own_clock(act, case, tools, event)
+    phase = choice(act, "phase", list(Phase)) if event == PHASE else None
+    if event != PHASE and "phase" in act.fields:
+        raise refused("milestone:phase-only-when-entered", "phase")
+    maybe_words(act, "note")
+    if any(_same(line, case, tools, event, at, phase) for line in case.entries):
+        return repeated(id=case.id, event=event)
+    return LedgerDecision(
+        entries=(entry(act, case, tools, subject=case.id, event=event, valid_from=at),),
+        ended=until(case, tools, event, at),
+        deadlines=tuple(from_then(case, tools, event, at)) if is_open(case) else (),
+        made={"id": case.id, "event": event},
+    )
+
+
+def from_then(case: CaseLedger, tools: Tools, event: str, at: datetime) -> Iterator[NewDeadline]:
+    """The norms of the case that an event starts for those who take part; not one whose end is on record already."""
+    for one in by_role(case):
+        for made in started(case, tools, subject=case.id, event=event, partner=one.partner, role=one.role, at=at):
+            if not _over(case, tools, made):
+                yield made
+
+
+def by_role(case: CaseLedger) -> tuple[Involved, ...]:
+    """One for each role in the case, who confirmed and was asked last before others; of the leading roles who leads."""
+    lead = lead_of(case)
+    found: dict[str, Involved] = {}
+    for one in sorted(case.involved, key=lambda one: (one.state == RequestState.CONFIRMED, one.asked_at, one.id)):
+        if one.state in LIVE:
+            found[one.role] = one
+    return tuple(found.values()) if lead is None else tuple({**found, lead.role: lead}.values())
+
+
+def _over(case: CaseLedger, tools: Tools, made: NewDeadline) -> bool:
+    """What would end this clock happened later than what starts it: they came in out of order."""
+    row = deadline_for(
+        tools.region.deadlines, role=made.role, programme=case.programme, urgency=made.urgency, kind=made.kind
+    )
+    ends = row.until if row is not None else ()
+    return any(
+        line.event in ends
+        and (line.valid_from > made.started_at or (line.valid_from == made.started_at and line.event != made.event))
+        for line in case.entries
+        if line.subject == case.id
+    )
+
+
+def _check_own_clock(act: Act, case: CaseLedger, tools: Tools, event: str) -> None:
+    """After closing, and beside the lead, only whoever has a clock that this event ends (S4: the local team keeps a
+    finger on the pulse); a coordinator always."""
+    role = role_of(act, case)
+    if role is Role.OPERATOR:
+        return
+    ends = {(one.subject, one.kind) for one in until(case, tools, event, act.at)}
+    if not any(one.partner == act.actor and (one.subject, one.kind) in ends for one in case.deadlines):
+        raise refused("act:only-the-lead" if is_open(case) else "act:case-closed", "event")
+
+
+def _same(line: LedgerEntry, case: CaseLedger, tools: Tools, event: str, at: datetime, phase: str | None) -> bool:
+    if (line.subject, line.event, line.valid_from) != (case.id, event, at):
+        return False
+    return phase is None or words_of(case, tools, line).get("phase") == phase
