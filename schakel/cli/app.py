@@ -25,6 +25,7 @@ from schakel.cli import (
     schema,
     send,
     serve,
+    states,
     verify,
 )
 from schakel.cli.console import complain
@@ -64,6 +65,7 @@ app.command("preview")(preview.preview)
 app.command("status")(case.status)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
+app.command("states")(states.states)
 app.command("schema")(schema.schema)
 app.add_typer(case.group, name="case")
 app.add_typer(queues.group, name="queues")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from connectors.channels import channels
 from connectors.formats import formats
@@ -43,6 +44,12 @@ def commands() -> Iterator[tuple[str, object]]:
         else:
             for sub, each in inner.items():
                 yield f"schakel {name} {sub}", each
+
+
+def test_the_page_of_states_is_what_the_tables_say() -> None:
+    made = CliRunner().invoke(app, ["states"])
+    assert made.exit_code == 0, made.output
+    assert page("states.md") == made.stdout, "run: schakel states > docs/states.md"
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
