@@ -48,6 +48,7 @@ def _kind(decides: Decides, who: frozenset[Role], names: str, closed: frozenset[
 ANSWERS: Final[Mapping[str, Decides]] = {
     Machine.EFFORT: effort.answer,
 }
+ENDS: Final[Mapping[str, Decides]] = {Machine.EFFORT: effort.ended}
 CANCELS: Final[Mapping[str, Decides]] = {Machine.EFFORT: effort.cancel}
 
 
