@@ -105,10 +105,18 @@ class Previewer:
         self._door = door
 
     async def show(
-        self, source: Partner, body: bytes, media_type: str, now: datetime, *, also: tuple[str, str] | None = None
+        self,
+        source: Partner,
+        body: bytes,
+        media_type: str,
+        now: datetime,
+        *,
+        also: tuple[str, str] | None = None,
+        representation: str | None = None,
     ) -> Preview:
-        """`also`: a (partner id, role) whose view is made too, routed or not. Raises Refusal as the door would, and
-        NotFound when there is no such partner or the message is not mapped, so that nobody would get it."""
+        """`also`: a (partner id, role) whose view is made too, routed or not. `representation`: for everybody, in place
+        of the one in the region's file. Raises Refusal as the door would, and NotFound when there is no such partner or
+        the message is not mapped, so that nobody would get it."""
         store = Nowhere()
         envelope, receipt = await self._door(cast(AcceptStore, store)).receive(source, body, media_type, now)
         assert store.decided is not None
@@ -116,6 +124,8 @@ class Previewer:
         deliveries = [each for each in decision.deliveries if each.occasion == MESSAGE]
         if also is not None:
             deliveries.append(self._as_if(decision, *also))
+        if representation is not None:
+            deliveries = [replace(each, representation=representation) for each in deliveries]
         return Preview(
             envelope=envelope,
             receipt=receipt,

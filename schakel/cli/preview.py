@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from schakel.cli.console import AsJson, Exit, run, say, show_json, show_table, stop, told
+from schakel.cli.message_file import File, MediaType, MessageFile, Row, carried, read_message, senders
 from schakel.cli.opened import read_settings
-from schakel.cli.send import guess
 
 if TYPE_CHECKING:
     from schakel.preview import Preview, Shown
@@ -20,13 +20,16 @@ ENDINGS: Final = {"application/json": ".json", "application/fhir+json": ".fhir.j
 
 
 def preview(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A message, as the source writes it.")],
+    file: File,
     source: Annotated[str | None, typer.Option("--as", help="Who would send it; none: whose format it is.")] = None,
     partner: Annotated[str | None, typer.Option("--for", help="Only this recipient: its bytes on stdout.")] = None,
     role: Annotated[str | None, typer.Option(help="With --for: in this role, routed or not.")] = None,
+    representation: Annotated[
+        str | None, typer.Option(help="With --for: in this one instead of its own, e.g. case-fhir-xml.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="A folder for the bytes of every recipient.")] = None,
-    media_type: Annotated[str | None, typer.Option(help="Content-Type; none: by name and first words.")] = None,
-    row: Annotated[int, typer.Option(min=1, help="Of a CSV or workbook: which row, counted without the header.")] = 1,
+    media_type: MediaType = None,
+    row: Row = 1,
     as_json: AsJson = False,
 ) -> None:
     """Shows who would get a message, why, and exactly what, as the first of its household. Keeps and sends nothing.
@@ -36,15 +39,24 @@ def preview(
     from schakel.bootstrap import region_folder as folder
     from schakel.region_files import load_region
 
-    if role is not None and partner is None:
-        raise stop(Exit.USAGE, "--role needs --for")
+    for option, given in (("--role", role), ("--representation", representation)):
+        if given is not None and partner is None:
+            raise stop(Exit.USAGE, f"{option} needs --for")
     settings = read_settings()
     region = load_region(folder(settings.region), settings.region_overlay)
-    body = _body(file, row)
-    kind = media_type or ("text/csv" if _is_table(file) else guess(file.name, body))
-    sender = _sender(region, source, body, kind)
+    if partner is not None and region.partner(partner) is None:
+        raise stop(Exit.NOT_FOUND, _no_partner(region, partner))
+    message = read_message(file, media_type, row)
+    sender = _sender(region, source, message)
+    came = carried(message, sender)
     also = (partner, role) if partner is not None and role is not None else None
-    seen = run(previewer(settings).show(sender, body, kind, SystemClock().now(), also=also))
+    seen = run(
+        previewer(settings).show(
+            sender, came.body, came.media_type, SystemClock().now(), also=also, representation=representation
+        )
+    )
+    if message.rows > 1:
+        say(f"row {row} of {message.rows}")
     wanted = tuple(
         one for one in seen.shown if partner is None or (one.recipient == partner and role in (None, one.role))
     )
@@ -58,54 +70,25 @@ def preview(
         raise stop(Exit.WRONG)
 
 
-def _is_table(file: Path) -> bool:
-    return file.suffix.lower() in (".csv", ".xlsx")
-
-
-def _body(file: Path, row: int) -> bytes:
-    """The message; of a table one row, as the file drop hands it in. Raises Malformed."""
-    body = file.read_bytes()
-    if not _is_table(file):
-        return body
-    from connectors.formats.csv_table import read_csv
-    from connectors.formats.thv_csv import ThvCsv
-    from connectors.formats.xlsx_table import MAGIC, read_xlsx
-    from schakel.errors import Malformed
-
-    table = read_xlsx(body) if body.startswith(MAGIC) else read_csv(body)
-    if row > len(table.rows):
-        raise stop(Exit.NOT_FOUND, f"the file has {len(table.rows)} rows")
-    chosen = table.rows[row - 1]
-    if chosen.fault is not None:
-        raise Malformed(chosen.fault)
-    return ThvCsv().row_bytes(table, chosen)
-
-
-def _sender(region: Region, source: str | None, body: bytes, media_type: str) -> Partner:
+def _sender(region: Region, source: str | None, message: MessageFile) -> Partner:
     """The one named, or the only one whose formats recognise the bytes."""
-    from connectors.formats import formats
-
     if source is not None:
         found = region.partner(source)
         if found is None:
-            raise stop(Exit.NOT_FOUND, f"no partner {source} in region {region.id}")
+            raise stop(Exit.NOT_FOUND, _no_partner(region, source))
         return found
-    known = formats()
-    essence = media_type.partition(";")[0].strip().lower()
-    fitting = [
-        each
-        for each in region.partners
-        if each.sends is not None
-        and any(
-            essence in known[name].media_types and known[name].recognises(body)
-            for name in each.sends.formats
-            if name in known
-        )
-    ]
+    fitting = senders(region.partners, message)
     if len(fitting) != 1:
         names = ", ".join(each.id for each in fitting) or "nobody"
-        raise stop(Exit.USAGE, f"say who would send it with --as; {names} sends {essence} like this")
+        raise stop(Exit.USAGE, f"say who would send it with --as; {names} sends {message.media_type} like this")
     return fitting[0]
+
+
+def _no_partner(region: Region, asked: str) -> str:
+    """With those that it can have meant: a part of a name, or of an id."""
+    part = asked.casefold()
+    like = [each.id for each in region.partners if part in each.name.casefold() or part in each.id]
+    return f"no partner {asked} in region {region.id}" + (f"; perhaps {', '.join(like)}" if like else "")
 
 
 def _show_one(seen: Preview, partner: str, wanted: tuple[Shown, ...], as_json: bool) -> None:

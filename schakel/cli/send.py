@@ -10,21 +10,19 @@ from typing import Annotated, Any, Final
 import typer
 
 from schakel.cli.console import AsJson, Exit, say, show_fields, show_json, stop
+from schakel.cli.message_file import File, MediaType, Row, read_message
 
-MEDIA_TYPES: Final = {".json": "application/json", ".xml": "application/xml", ".csv": "text/csv"}
-FHIR: Final = "application/fhir+json"
-SUFFIX_FHIR: Final = (".fhir.json", ".fhir")
 TIMEOUT: Final = 60.0  # seconds
 
 
 def send(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The message, as the source writes it.")],
-    partner: Annotated[str, typer.Option("--as", help="The partner whose key is used.")],
+    file: File,
+    partner: Annotated[str, typer.Option("--as", help="Whose key it is; the hub goes by the key.")],
     url: Annotated[str | None, typer.Option(help="The hub; none: the setting public_url.")] = None,
     key_file: Annotated[Path | None, typer.Option(help="Holds the partner's API key; none: SCHAKEL_API_KEY.")] = None,
-    media_type: Annotated[
-        str | None, typer.Option(help="Content-Type; none: by the file's name and first words.")
-    ] = None,
+    answer: Annotated[bool, typer.Option("--answer", help="It is an answer to a request, and no referral.")] = False,
+    media_type: MediaType = None,
+    row: Row = 1,
     as_json: AsJson = False,
 ) -> None:
     """Hands a message to the hub over HTTP and shows who gets it and why. 3: refused; 5: the hub cannot be reached."""
@@ -33,29 +31,20 @@ def send(
     from schakel.settings import Settings
 
     key = _key(key_file)
-    body = file.read_bytes()
-    address = (url or Settings().public_url).rstrip("/") + "/v1/referrals"
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": media_type or guess(file.name, body)}
-    say(f"sends {file.name} as {partner}")
+    message = read_message(file, media_type, row)
+    door = "answers" if answer else "referrals"
+    address = f"{(url or Settings().public_url).rstrip('/')}/v1/{door}"
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": message.media_type}
+    which = f" (row {row} of {message.rows})" if message.rows > 1 else ""
+    say(f"sends {file.name}{which} to /v1/{door} as {partner}, {message.media_type}")
     try:
         with httpx2.Client(timeout=TIMEOUT, trust_env=False, follow_redirects=False) as client:
-            answer = client.post(address, content=body, headers=headers)
+            said = client.post(address, content=message.body, headers=headers)
     except httpx2.TransportError as error:
         raise stop(Exit.UNREACHABLE, f"the hub cannot be reached ({type(error).__name__})") from None
-    _show(answer, as_json)
-    if not answer.is_success:
-        raise stop(_code(answer.status_code), f"HTTP {answer.status_code}")
-
-
-def guess(name: str, body: bytes) -> str:
-    """The media type by the file's name; JSON that calls itself a FHIR Bundle is FHIR."""
-    lowered = name.lower()
-    if lowered.endswith(SUFFIX_FHIR):
-        return FHIR
-    media_type = MEDIA_TYPES.get(Path(lowered).suffix, "application/octet-stream")
-    if media_type == "application/json" and b'"resourceType"' in body:
-        return FHIR
-    return media_type
+    _show(said, as_json)
+    if not said.is_success:
+        raise stop(_code(said.status_code), f"HTTP {said.status_code}")
 
 
 def _key(key_file: Path | None) -> str:
@@ -84,6 +73,12 @@ def _show(answer: Any, as_json: bool) -> None:
     if as_json:
         show_json(document)
         return
+    if document.get("resourceType") == "OperationOutcome":
+        for issue in document.get("issue", ()):
+            typer.echo(f"{issue['severity']}: {issue.get('details', {}).get('text', '')} ({issue.get('diagnostics')})")
+        return
     show_fields({name: value for name, value in document.items() if isinstance(value, str | int | bool)})
-    for row in document.get("recipients", document.get("notices", ())):
-        typer.echo(f"- {row.get('recipient')}  {row.get('role')}  {row.get('outcome')}: {row.get('nl')}")
+    for one in document.get("recipients", document.get("notices", ())):
+        typer.echo(f"- {one.get('recipient')}  {one.get('role')}  {one.get('outcome')}: {one.get('nl')}")
+    for one in (*document.get("warnings", ()), *document.get("errors", ())):
+        typer.echo(f"! {one.get('place')}: {one.get('nl')} [{one.get('rule')}]")

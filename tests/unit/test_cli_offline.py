@@ -15,7 +15,7 @@ from mappings.engine import mapping_folders
 from schakel import errors
 from schakel.cli.app import main
 from schakel.cli.console import Exit, exit_code, named
-from schakel.cli.send import guess
+from schakel.cli.message_file import guess
 
 ROOT = Path(__file__).resolve().parents[2]
 MAPPINGS = Path(mappings.__file__).parent
@@ -160,6 +160,10 @@ def test_the_openapi_description_names_the_interface(capsys: pytest.CaptureFixtu
         ("a.json", b'{"resourceType": "Bundle"}', "application/fhir+json"),
         ("a.fhir.json", b"{}", "application/fhir+json"),
         ("A.XML", b"<a/>", "application/xml"),
+        ("a.xml", b'<Bundle xmlns="http://hl7.org/fhir"/>', "application/fhir+xml"),
+        ("a.json", b'{"specversion": "1.0", "data": {"resourceType": "Bundle"}}', "application/cloudevents+json"),
+        ("a.csv", b"kenmerk;versie", "text/csv"),
+        ("a.xlsx", b"PK", "text/csv"),
         ("a.bin", b"", "application/octet-stream"),
     ],
 )

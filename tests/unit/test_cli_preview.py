@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import mappings
+from connectors.formats.fhir_xml_convert import to_xml
 from schakel.cli.app import main
 from schakel.cli.console import Exit
 from tests.integration.stage import open_stage, thv
@@ -116,12 +117,65 @@ def test_of_a_table_one_row_is_shown(make: Any, tmp_path: Path, capsys: pytest.C
 
 @pytest.mark.parametrize(
     ("path", "source"),
-    [("cit_fhir/examples/silent-loss.json", "cit"), ("stuf_melding_generiek/examples/zoetermeer.xml", "veilig-thuis")],
+    [
+        ("cit_fhir/examples/silent-loss.json", "cit"),
+        ("stuf_melding_generiek/examples/zoetermeer.xml", "veilig-thuis"),
+        ("referral_json/examples/delft.json", "thv-pool"),
+    ],
 )
 def test_who_would_send_it_follows_from_its_format(path: str, source: str, capsys: pytest.CaptureFixture[str]) -> None:
     body = EXAMPLES / path
     more = ("--media-type", "application/fhir+json") if path.startswith("cit") else ()
     assert shown(capsys, str(body), *more)[1]["source"] == source
+
+
+def test_xml_is_told_apart_by_its_first_words_and_an_event_is_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = json.loads((EXAMPLES / "cit_fhir/examples/westland.json").read_bytes())
+    (tmp_path / "westland.xml").write_bytes(to_xml(bundle))
+    code, found = shown(capsys, str(tmp_path / "westland.xml"))
+    assert (code, found["source"]) == (Exit.OK, "cit")
+    event = {
+        "specversion": "1.0",
+        "id": "1",
+        "type": "nl.voorbeeld.aanmelding.v1",
+        "source": "urn:nld:oin:00000099000000001001:systeem:pool",
+        "data": json.loads(thv("delft-tweede-thv")),
+    }
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    code, found = shown(capsys, str(tmp_path / "event.json"))
+    assert (code, found["source"]) == (Exit.OK, "thv-pool")
+    assert [one["recipient"] for one in found["recipients"]] == ["perspektief", "lokaal-team-delft"]
+    other = event | {"source": "urn:nld:oin:00000099000000001002:systeem:x"}
+    (tmp_path / "event.json").write_text(json.dumps(other))
+    assert main(["preview", str(tmp_path / "event.json"), "--as", "thv-pool"]) == Exit.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("representation", "begins"),
+    [("case-fhir", b'{"'), ("case-fhir-xml", b"<?xml"), ("case-stuf", b"<?xml"), ("case-json", b'{"')],
+)
+def test_a_partner_is_shown_in_any_form_before_it_is_agreed(
+    representation: str, begins: bytes, message: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    asked = ["preview", str(message), "--for", "lokaal-team-westland", "--representation"]
+    assert main([*asked, representation]) == Exit.OK
+    written = capsysbinary.readouterr().out
+    assert written.startswith(begins)
+    assert b"Schuilplaats" not in written
+    assert main([*asked, "case-pigeon"]) == Exit.WRONG
+    assert b"representation-unknown" in capsysbinary.readouterr().err
+    assert main(["preview", str(message), "--representation", representation]) == Exit.USAGE
+
+
+def test_a_partner_that_is_not_there_is_told_from_one_that_gets_nothing(
+    message: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["preview", str(message), "--for", "Lokaal team Delft"]) == Exit.NOT_FOUND
+    assert "perhaps lokaal-team-delft" in capsys.readouterr().err
+    assert main(["preview", str(message), "--for", "lokaal-team-delft"]) == Exit.NOT_FOUND
+    assert "would not get this message" in capsys.readouterr().err
 
 
 def test_what_would_park_or_be_refused_is_said_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

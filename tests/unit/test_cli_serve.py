@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from schakel.cli.console import Exit
 from schakel.demo.scenario import SENDER
+from tests.support.tables import row, workbook
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHAKEL = Path(sys.executable).parent / "schakel"
@@ -81,9 +83,10 @@ def test_each_source_sends_its_own_format_and_sees_who_gets_it(served: Served, t
         text = text.replace(given, other)
     stuf.write_text(text, encoding="utf-8")
 
+    pool = key(served, "thv-pool")
     thv = served.command(
         "send", str(MESSAGES / "thv-delft-tweede.json"), "--as", "thv-pool", "--url", served.url, "--json",
-        SCHAKEL_API_KEY=key(served, "thv-pool"),
+        SCHAKEL_API_KEY=pool,
     )  # fmt: skip
     assert thv.returncode == 0, thv.stderr
     assert json.loads(thv.stdout)["state"] == "routed"
@@ -96,11 +99,36 @@ def test_each_source_sends_its_own_format_and_sees_who_gets_it(served: Served, t
     )  # fmt: skip
     assert json.loads(cit.stdout)["resourceType"] == "OperationOutcome"
 
+    again = served.command(
+        "send", str(EXAMPLES / "cit_fhir/examples/westland.json"), "--as", "cit", "--url", served.url,
+        "--key-file", str(secret),
+    )  # fmt: skip
+    assert "Regional municipality: Perspektief is the ICM team" in again.stdout
+
+    table = tmp_path / "twee.xlsx"
+    table.write_bytes(workbook([row(1, "0518"), row(2, "0603")]))
+    second = served.command(
+        "send", str(table), "--as", "thv-pool", "--url", served.url, "--row", "2", SCHAKEL_API_KEY=pool
+    )
+    assert second.returncode == 0, second.stdout
+    assert "Lokaal team Rijswijk  duo  deliver" in second.stdout
+    assert "row 2 of 2" in second.stderr
+
     vt = served.command(
         "send", str(stuf), "--as", "veilig-thuis", "--url", served.url, SCHAKEL_API_KEY=key(served, "veilig-thuis")
     )
     assert vt.returncode == 0, vt.stderr
     assert "Bv03" in vt.stdout
+
+    delft = key(served, "lokaal-team-delft")
+    mailbox = httpx2.get(f"{served.url}/v1/mailbox/1", headers={"authorization": f"Bearer {delft}"})
+    said = {"reference": mailbox.json()["request"]["reference"], "answer": "received"}
+    (tmp_path / "antwoord.json").write_text(json.dumps(said), encoding="utf-8")
+    answered = served.command(
+        "send", str(tmp_path / "antwoord.json"), "--answer", "--as", "lokaal-team-delft", "--url", served.url,
+        SCHAKEL_API_KEY=delft,
+    )  # fmt: skip
+    assert (answered.returncode, "received" in answered.stdout) == (0, True), answered.stdout
 
     status = served.command("status", json.loads(thv.stdout)["id"], "--json")
     assert {one["partner"] for one in json.loads(status.stdout)["requests"]} == {"perspektief", "lokaal-team-delft"}
