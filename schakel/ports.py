@@ -267,6 +267,7 @@ Decide = Callable[[Arrival, Facts], Decision]
 DecideAnswer = Callable[[AnswerArrival, "RequestFacts | None"], AnswerDecision]
 DecideAct = Callable[[Act, "CaseLedger | None"], LedgerDecision]
 DecideParked = Callable[[ParkedFacts], Decision]
+DecideParkedCase = Callable[[ParkedRow, "CaseLedger"], "LedgerDecision | None"]
 TellSource = Callable[[SourceMessage], "NewDelivery | None"]
 ShareSecrecy = Callable[[CaseFacts, CaseFacts], bytes | None]  # the first's secrecy, with the second's; None: as it is
 
@@ -342,8 +343,9 @@ class LedgerStore(Protocol):
         then (None: absent, erased, or not the actor's) and raises Refusal; what it gives is written as it is."""
 
     async def ledger(self, partner: str, reference: str, *, at: datetime | None = None) -> CaseLedger | None:
-        """A case by the partner's own reference; `partner` empty: by any id, for operators. `at`: as it was known then.
-        None: absent, erased or not this partner's."""
+        """A case by the partner's own reference; `partner` empty: by any id, for operators. `at`: as it was known then,
+        but for what the case itself says (municipality, urgency, end of an order, secrecy): that is the newest. None:
+        absent then, erased or not this partner's."""
 
     async def due_deadlines(self, *, now: datetime, limit: int) -> list[RunningDeadline]:
         """Running clocks whose next step has come, longest waiting first."""
@@ -374,9 +376,12 @@ class AdminStore(Protocol):
         reason: str,
         now: datetime,
         tell: TellSource | None = None,
+        decide_case: DecideParkedCase | None = None,
     ) -> Accepted | None:
         """release, retry or drop, by a named person with a reason; one transaction, audited. None: not open.
 
+        `decide_case` is asked first about what is parked of a case: what it gives is written, and the row is settled;
+        None: it is no question about the case, `decide` says what becomes of the message.
         `tell`: what the source of a message that waited, and no longer does, is told; when the message has a case.
         A `retry` whose decision parks again leaves the parked row open with the new findings."""
 

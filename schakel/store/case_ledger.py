@@ -31,6 +31,8 @@ from schakel.store.terms import Terms
 
 Decide = Callable[[Act, "CaseLedger | None"], LedgerDecision]
 
+ALWAYS: Final = "9999"  # sorts after every moment
+
 # By the actor's own name of the case, or by the answer reference of something that it was asked.
 CASE_OF_ACTOR: Final = """
 SELECT case_id FROM case_reference WHERE partner = :partner AND reference = :reference
@@ -49,12 +51,15 @@ SELECT case_id FROM (
     UNION ALL SELECT case_id FROM parked WHERE id = :reference
 ) found WHERE case_id IS NOT NULL LIMIT 1"""
 
+# What stood at a moment is what the last event up to then says. Secrecy is always the newest.
 CASE: Final = """
-SELECT id, programme, municipality, urgency, state, opened_at, closed_at, order_end, wrapped_key, secrecy
-FROM case_file WHERE id = :case_id AND wrapped_key IS NOT NULL"""
+SELECT c.id, c.programme, c.municipality, c.urgency,
+    (SELECT e.to_state FROM state_event e WHERE e.machine = 'case' AND e.object_id = c.id AND e.at <= :at
+     ORDER BY e.ordinal DESC LIMIT 1) AS state,
+    c.opened_at, CASE WHEN c.closed_at <= :at THEN c.closed_at END AS closed_at, c.order_end, c.wrapped_key, c.secrecy
+FROM case_file c WHERE c.id = :case_id AND c.wrapped_key IS NOT NULL AND c.opened_at <= :at"""
 REFERENCES: Final = "SELECT partner, reference FROM case_reference WHERE case_id = :case_id ORDER BY partner"
 
-# State as it was at a moment: what the last event up to then says.
 INVOLVED: Final = """
 SELECT q.id, q.recipient AS partner, q.role,
     (SELECT e.to_state FROM state_event e WHERE e.machine = 'request' AND e.object_id = q.id AND e.at <= :at
@@ -62,7 +67,7 @@ SELECT q.id, q.recipient AS partner, q.role,
     q.reference, q.asked_by, q.phase, q.serves, q.asked_at, q.due_at, m.id AS establishment,
     (SELECT e.to_state FROM state_event e WHERE e.machine = 'establishment' AND e.object_id = m.id AND e.at <= :at
      ORDER BY e.ordinal DESC LIMIT 1) AS established
-FROM request q LEFT JOIN matter m ON m.request_id = q.id AND m.machine = 'establishment'
+FROM request q LEFT JOIN matter m ON m.request_id = q.id AND m.machine = 'establishment' AND m.made_at <= :at
 WHERE q.case_id = :case_id AND q.asked_at <= :at ORDER BY q.asked_at, q.role, q.id"""
 MATTERS: Final = """
 SELECT m.id, m.machine, m.partner, m.role,
@@ -74,8 +79,11 @@ ENTRIES: Final = """
 SELECT id, ordinal, subject, event, actor, role, medium, valid_from, valid_to, known_at, sealed
 FROM ledger_entry WHERE case_id = :case_id AND known_at <= :at ORDER BY ordinal"""
 MESSAGES: Final = """
-SELECT id, source, versions, content FROM message
-WHERE case_id = :case_id AND state = 'routed' ORDER BY received_at, id"""
+SELECT m.id, m.source, m.versions, m.content FROM message m
+WHERE m.case_id = :case_id AND (
+    SELECT e.to_state FROM state_event e WHERE e.machine = 'message' AND e.object_id = m.id AND e.at <= :at
+    ORDER BY e.ordinal DESC LIMIT 1) = 'routed'
+ORDER BY m.received_at, m.id"""
 # Open cases of the same household (a strong key is shared) in another programme.
 LINKED: Final = """
 SELECT DISTINCT o.case_id FROM match_key k
@@ -97,6 +105,10 @@ INSERT INTO ledger_entry (id, case_id, ordinal, subject, event, actor, role, med
 VALUES (:id, :case_id, :ordinal, :subject, :event, :actor, :role, :medium, :valid_from, :valid_to, :now, :sealed)"""
 MOVES_TO: Final = "UPDATE case_file SET municipality = :municipality WHERE id = :case_id"
 ENDS: Final = "UPDATE case_file SET erase_at = :erase_at WHERE id = :case_id"
+STILL_WAITS: Final = """
+SELECT id FROM delivery
+WHERE request_id = :request_id AND state IN ('waiting', 'sending', 'notified', 'parked') ORDER BY number"""
+SILENCED: Final = "UPDATE delivery SET erase_at = :erase_at WHERE id = :id"
 ENDED_MATTERS: Final = """
 SELECT case_id, id FROM matter
 WHERE valid_until <= :now AND state IN ('asked', 'accepted', 'adjusted') ORDER BY valid_until, id LIMIT :limit"""
@@ -121,12 +133,12 @@ def ledger(db: Db, partner: str, reference: str, *, at: datetime | None) -> Case
 
 
 def ledger_of(db: Db, case_id: str, *, at: datetime | None = None) -> CaseLedger | None:
-    """The case as it stands, or as it was known `at`. None: absent or erased."""
-    row = db.one(CASE, case_id=case_id)
+    """The case as it stands, or as it was known `at`: not there yet, absent or erased is None."""
+    then = ALWAYS if at is None else text(at)
+    row = db.one(CASE, case_id=case_id, at=then)
     if row is None:
         return None
-    moment_ = "9999" if at is None else text(at)
-    messages = db.all(MESSAGES, case_id=case_id)
+    messages = db.all(MESSAGES, case_id=case_id, at=then)
     newest = messages[-1] if messages else None
     last = {each["source"]: each for each in messages}
     times: dict[str, datetime | None] = {"opened_at": moment(row["opened_at"])}
@@ -134,10 +146,10 @@ def ledger_of(db: Db, case_id: str, *, at: datetime | None = None) -> CaseLedger
     return CaseLedger(
         **{**row, **times},
         references={line["partner"]: line["reference"] for line in db.all(REFERENCES, case_id=case_id)},
-        involved=tuple(_involved(line) for line in db.all(INVOLVED, case_id=case_id, at=moment_)),
-        matters=tuple(_matter(line) for line in db.all(MATTERS, case_id=case_id, at=moment_)),
-        entries=tuple(_entry(line) for line in db.all(ENTRIES, case_id=case_id, at=moment_)),
-        deadlines=deadlines.of_case(db, case_id),
+        involved=tuple(_involved(line) for line in db.all(INVOLVED, case_id=case_id, at=then)),
+        matters=tuple(_matter(line) for line in db.all(MATTERS, case_id=case_id, at=then)),
+        entries=tuple(_entry(line) for line in db.all(ENTRIES, case_id=case_id, at=then)),
+        deadlines=deadlines.of_case(db, case_id, at=then),
         newest_message=None if newest is None else newest["id"],
         content=None if newest is None else newest["content"],
         sources=tuple(source_message(each) for each in last.values()),
@@ -204,16 +216,25 @@ def write(db: Db, case_id: str, decision: LedgerDecision, terms: Terms, *, now: 
     add_entries(db, case_id, decision.entries, now=now)
     for ended in decision.ended:
         deadlines.end(db, ended, now=now)
-        close_alarms(db, ended.subject, by="hub", now=now)
     for started in decision.deadlines:
-        deadlines.start(db, case_id, started)
+        deadlines.start(db, case_id, started, now=now)
     hub = Author(Role.HUB, "hub", now)
+    for request_id in decision.silenced:
+        silence(db, request_id, terms, now=now)
     for told in sorted(decision.deliveries, key=lambda each: each.delivery.recipient):
         add_delivery(db, told.message_id, case_id, told.delivery, hub, terms)
     for parked in decision.parked:
         add_parked(db, parked, hub, case_id=case_id)
     for alarm in decision.alarms:
         raise_alarm(db, alarm, now=now)
+
+
+def silence(db: Db, request_id: str, terms: Terms, *, now: datetime) -> None:
+    """What waits to go out under a request goes no more: a tombstone in its recipient's mailbox, no bytes kept."""
+    for row in db.all(STILL_WAITS, request_id=request_id):
+        move(db, Machine.DELIVERY, row["id"], "drop", Author(Role.HUB, "hub", now), reason="request-ended")
+        db.run(SILENCED, id=row["id"], erase_at=text(now + terms.keeping.rendered))
+        close_alarms(db, row["id"], by="hub", now=now)
 
 
 def _asking(actor: str) -> Role:

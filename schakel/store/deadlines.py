@@ -18,11 +18,16 @@ from schakel.store.rows import Row, maybe_moment, maybe_text, moment, text
 END: Final = """
 UPDATE deadline SET ended_at = :now, ended_by = :by
 WHERE subject = :subject AND ended_at IS NULL AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind)"""
+CAUSE: Final = "deadline:"  # of a ladder's alarm, before the kind
+CLOSE_LADDERS: Final = """
+UPDATE alarm SET acknowledged_by = 'hub', acknowledged_at = :now
+WHERE subject = :subject AND acknowledged_by IS NULL AND substr(cause, 1, 9) = 'deadline:'
+    AND (CAST(:cause AS TEXT) IS NULL OR cause = :cause)"""
 START: Final = """
-INSERT INTO deadline (id, case_id, subject, kind, event, partner, role, urgency, order_end, started_at, due_at,
-    next_at)
-VALUES (:id, :case_id, :subject, :kind, :event, :partner, :role, :urgency, :order_end, :started_at, :due_at,
-    :next_at)"""
+INSERT INTO deadline (id, case_id, subject, kind, event, partner, role, urgency, order_end, started_at, made_at,
+    due_at, next_at)
+VALUES (:id, :case_id, :subject, :kind, :event, :partner, :role, :urgency, :order_end, :started_at, :now,
+    :due_at, :next_at)"""
 
 # A clock, with who leads the case now: whoever confirmed that last, else whoever was asked last.
 RUNNING: Final = """
@@ -32,19 +37,24 @@ SELECT d.id, d.case_id, d.subject, d.kind, d.event, d.partner, d.role, c.program
      WHERE q.case_id = d.case_id AND q.role IN ('lead', 'process-director')
         AND q.state IN ('asked', 'received', 'in-consideration', 'confirmed')
      ORDER BY CASE WHEN q.state = 'confirmed' THEN 0 ELSE 1 END, q.asked_at DESC, q.id DESC LIMIT 1) AS lead
-FROM deadline d JOIN case_file c ON c.id = d.case_id
-WHERE d.ended_at IS NULL"""
-DUE: Final = RUNNING + " AND d.next_at <= :now ORDER BY d.next_at, d.id LIMIT :limit"
-OF_CASE: Final = RUNNING + " AND d.case_id = :case_id ORDER BY d.due_at, d.id"
+FROM deadline d JOIN case_file c ON c.id = d.case_id"""
+DUE: Final = RUNNING + " WHERE d.ended_at IS NULL AND d.next_at <= :now ORDER BY d.next_at, d.id LIMIT :limit"
+# Those of a case that ran at a moment, as far as the hub knew then.
+OF_CASE: Final = (
+    RUNNING
+    + """
+WHERE d.case_id = :case_id AND d.made_at <= :at AND (d.ended_at IS NULL OR d.ended_at > :at)
+ORDER BY d.due_at, d.id"""
+)
 
 STEP: Final = """
 UPDATE deadline SET next_at = :next_at, seen_at = :seen_at, steps = steps + :steps
 WHERE id = :id AND ended_at IS NULL AND steps = :known AND next_at = :was_next"""
 
 
-def start(db: Db, case_id: str, new: NewDeadline) -> None:
+def start(db: Db, case_id: str, new: NewDeadline, *, now: datetime) -> None:
     """One of a kind runs for a subject: a new one ends the one before."""
-    end(db, EndedDeadline(new.subject, new.event, new.kind), now=new.started_at)
+    end(db, EndedDeadline(new.subject, new.event, new.kind), now=now)
     db.put(
         START,
         id=new.id,
@@ -57,21 +67,26 @@ def start(db: Db, case_id: str, new: NewDeadline) -> None:
         urgency=new.urgency,
         order_end=maybe_text(new.order_end),
         started_at=text(new.started_at),
+        now=text(now),
         due_at=text(new.due_at),
         next_at=text(new.next_at),
     )
 
 
 def end(db: Db, ended: EndedDeadline, *, now: datetime) -> None:
+    """With the clock its ladder stops: the alarm is closed."""
     db.put(END, subject=ended.subject, kind=ended.kind, by=ended.by, now=text(now))
+    cause = None if ended.kind is None else f"{CAUSE}{ended.kind}"
+    db.put(CLOSE_LADDERS, subject=ended.subject, cause=cause, now=text(now))
 
 
 def due(db: Db, *, now: datetime, limit: int) -> list[RunningDeadline]:
     return [_running(row) for row in db.all(DUE, now=text(now), limit=limit)]
 
 
-def of_case(db: Db, case_id: str) -> tuple[RunningDeadline, ...]:
-    return tuple(_running(row) for row in db.all(OF_CASE, case_id=case_id))
+def of_case(db: Db, case_id: str, *, at: str) -> tuple[RunningDeadline, ...]:
+    """`at`: a moment as the database writes it, or what sorts after all of them."""
+    return tuple(_running(row) for row in db.all(OF_CASE, case_id=case_id, at=at))
 
 
 def step(db: Db, steps: Sequence[DeadlineStep], *, now: datetime) -> None:

@@ -213,7 +213,7 @@ def add_request(db: Db, message_id: str, case_id: str, request: NewRequest, auth
         due_at=text(request.due_at),
     )
     for started in request.deadlines:
-        deadlines.start(db, case_id, started)
+        deadlines.start(db, case_id, started, now=author.now)
 
 
 def add_deliveries(

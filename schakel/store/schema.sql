@@ -290,7 +290,8 @@ CREATE TABLE deadline (
     role       TEXT NOT NULL,
     urgency    TEXT NOT NULL,
     order_end  TEXT,
-    started_at TEXT NOT NULL CHECK (length(started_at) = 27),
+    started_at TEXT NOT NULL CHECK (length(started_at) = 27), -- when that happened
+    made_at    TEXT NOT NULL CHECK (length(made_at) = 27),    -- when the hub knew
     due_at     TEXT NOT NULL CHECK (length(due_at) = 27),
     next_at    TEXT CHECK (length(next_at) = 27), -- the next step
     seen_at    TEXT,                         -- up to when its steps were told
