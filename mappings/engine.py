@@ -21,12 +21,16 @@ from mappings.case_view import CASE_VIEW, case_view_schema
 from mappings.codebook import Codebook, CodebookShelf
 from mappings.contradiction import contradictions
 from mappings.feedback_view import feedback_schema
-from mappings.functions import Unfit, host_functions, translate
+from mappings.functions import Moment, Unfit, host_functions, translate
+from mappings.joint import Joint, join
 from mappings.lineage import coverage, flat, plain_path
 from mappings.mapping_file import Compiled, Engine, IgnoreText, Rule, compile_rules, read_mapping_file
 from mappings.notice_view import notice_schema
+from mappings.plain import NotPlain
 from mappings.shape import Path as Place
-from mappings.shape import Read, Shape, Survey, prune, shape_of, under, union
+from mappings.shape import Read, Shape, prune, shape_of, under, union
+from mappings.survey import Place as Watched
+from mappings.survey import Survey
 from schakel import jsonata, jsonata_fallback
 from schakel.errors import ConfigurationError, Finding, Unmappable
 from schakel.feedback import FEEDBACK
@@ -76,16 +80,23 @@ class CompiledMapping:
     shape: Shape
     covered: Read | None
     versions: dict[str, str]
+    watched: Watched  # shape and `covered` together, for each place of a document
+    functions: Mapping[str, Callable[..., Any]]
+    moment: Moment  # what `functions` take for now
+    joint: Joint | None  # the rules as one expression
     also: Mapping[str, str] = field(default_factory=dict)  # other representations of the output: name → format
 
     def apply(self, document: Mapping[str, Any], *, now: datetime) -> Mapped:
         """The target's document. Raises Unmappable with every finding (limit breaches stop at once)."""
         survey = Survey()
-        survey.look(document, self.shape, True if self.covered is None else self.covered)
+        survey.look(document, self.watched)
         if survey.misfits:
             raise Unmappable("not-in-schema", *(_misfit(place, rule) for place, rule in survey.misfits.items()))
-        run = _Run(root=dict(document), functions=host_functions(self.books, now, self.versions["mapping"]), now=now)
-        out = run.rules(self.rules, _Scope(item=run.root, parent=None, index=None, path=""))
+        self.moment.now = now
+        run = _Run(root=dict(document), functions=self.functions, now=now)
+        out = run.at_once(self.joint) if self.joint is not None else None
+        if out is None:
+            out = run.rules(self.rules, _Scope(item=run.root, parent=None, index=None, path=""))
         if run.findings:
             cause = min((cause for cause, _ in run.findings), key=CAUSES.index)
             raise Unmappable(cause, *(finding for _, finding in run.findings[:MAX_FINDINGS]))
@@ -100,7 +111,9 @@ def load_mapping(folder: Path, codebooks: CodebookShelf, *, engine: Engine = "jl
     text = read_mapping_file(folder)
     file = f"{folder.name}/mapping.yaml"
     books = {name: codebooks.get(name, place=file) for name in text.codebooks}
-    rules = compile_rules(text.rules, file, books, engine)
+    moment, version = Moment(), f"{text.mapping}@{text.version}"
+    functions = host_functions(books, moment, version)
+    rules = compile_rules(text.rules, file, books, functions, engine)
     before, _, after = text.writes.rpartition(" -> ")
     shape = _shape(folder, before or None)
     covered: Read | None = None
@@ -110,7 +123,7 @@ def load_mapping(folder: Path, codebooks: CodebookShelf, *, engine: Engine = "jl
             covered = union(covered, coverage(rule, shape, ((),), ()))
         for ignored in text.ignore:
             covered = union(covered, under(plain_path(ignored.path), True))
-    versions = {"mapping": f"{text.mapping}@{text.version}", "language": LANGUAGE}
+    versions = {"mapping": version, "language": LANGUAGE}
     versions["engine"] = jsonata.ENGINE if engine == "jlens" else jsonata_fallback.ENGINE
     versions |= {f"codebook:{name}": book.version for name, book in sorted(books.items())}
     return CompiledMapping(
@@ -127,6 +140,10 @@ def load_mapping(folder: Path, codebooks: CodebookShelf, *, engine: Engine = "jl
         shape=shape,
         covered=covered,
         versions=versions,
+        watched=Watched(shape, True if covered is None else covered),
+        functions=functions,
+        moment=moment,
+        joint=join(rules, functions, shape),
         also=dict(text.also),
     )
 
@@ -215,6 +232,13 @@ class _Run:
     evaluations: int = 0
     deadline: float = field(default_factory=lambda: time.thread_time() + MAX_SECONDS)  # not of a busy machine's clock
     roots: dict[int, Any] = field(default_factory=dict)  # the document cut to an expression's read-set, by expression
+
+    def at_once(self, joint: Joint) -> dict[str, Any] | None:
+        """All rules as one expression. None: something is to be said about one of them, and that takes `rules`."""
+        try:
+            return joint.apply(self.root, now=self.now, most_items=MAX_ITEMS, most=MAX_EVALUATIONS)
+        except NotPlain:
+            return None
 
     def rules(self, rules: Sequence[Rule], scope: _Scope) -> dict[str, Any]:
         out: dict[str, Any] = {}

@@ -5,6 +5,7 @@ way out `$stufMoment`, `$dutchTime`, `$urn` and `$mapping`."""
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -119,7 +120,19 @@ def urn(*parts: Any) -> str:
 URN_SPACE: Final = UUID("5c3cd2b2-6f0c-5c3b-8f5a-0f0d5a4c1e77")  # ours; drawn once
 
 
-def host_functions(books: Mapping[str, Codebook], now: datetime, mapping: str = "") -> dict[str, Callable[..., Any]]:
+class Moment(threading.local):
+    """The time of receipt of the message that this thread is mapping. Functions are made known to an expression once;
+    what a code means can depend on the day."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def host_functions(
+    books: Mapping[str, Codebook], now: Callable[[], datetime], mapping: str = ""
+) -> dict[str, Callable[..., Any]]:
     """The functions by the name that mappings use; `$code` knows only the books that the mapping declares; `mapping` is
     its own name and version."""
 
@@ -129,8 +142,8 @@ def host_functions(books: Mapping[str, Codebook], now: datetime, mapping: str = 
         if not isinstance(book, str) or book not in books:
             raise Unfit("mapping-error", "code: the book is not among the mapping's codebooks")
         if isinstance(value, list):
-            return [translate(books[book], each, now=now) for each in value]
-        return translate(books[book], value, now=now)
+            return [translate(books[book], each, now=now()) for each in value]
+        return translate(books[book], value, now=now())
 
     return {
         "code": code,

@@ -16,7 +16,7 @@ from mappings.codebook import Codebook
 from mappings.functions import NAMES as FUNCTIONS
 from mappings.shape import Read
 from schakel.errors import ConfigurationError, Finding
-from schakel.jsonata import Expression, JsonataError
+from schakel.jsonata import Expression, HostFunctions, JsonataError
 from schakel.jsonata_fallback import FallbackExpression
 from schakel.strict_yaml import Strict, fault, near, read_yaml
 
@@ -67,12 +67,10 @@ class Evaluates(Protocol):
     source: str
 
     def evaluate(
-        self, document: Any, bindings: Mapping[str, Any] | None = None, *, now: datetime | None = None
+        self, document: Any, bindings: dict[str, Any] | None = None, *, now: datetime | None = None
     ) -> Any: ...
 
-    def test(
-        self, document: Any, bindings: Mapping[str, Any] | None = None, *, now: datetime | None = None
-    ) -> bool: ...
+    def test(self, document: Any, bindings: dict[str, Any] | None = None, *, now: datetime | None = None) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ class Compiled:
 
     expression: Evaluates
     variables: frozenset[str]  # of root, parent, index
-    functions: frozenset[str]
+    functions: frozenset[str]  # to be handed over at each evaluation: for an engine that cannot keep them
     reads: Read | None
     reads_root: Read | None  # None: not at all (or unknown)
     reads_parent: Read | None
@@ -113,11 +111,11 @@ class Rule:
 
 
 def compile_rules(
-    texts: Sequence[RuleText], file: str, books: Mapping[str, Codebook], engine: Engine
+    texts: Sequence[RuleText], file: str, books: Mapping[str, Codebook], functions: HostFunctions, engine: Engine
 ) -> tuple[Rule, ...]:
-    """All rules of a file. Raises ConfigurationError with every fault found."""
+    """All rules of a file. `functions`: what they may call, by name. Raises ConfigurationError with every fault."""
     faults: list[Finding] = []
-    rules = _compile(texts, "", file, books, engine, faults)
+    rules = _Compiling(file, books, functions, engine, faults).rules(texts, "")
     if faults:
         raise ConfigurationError(*faults)
     return rules
@@ -131,92 +129,80 @@ def read_mapping_file(folder: Path) -> MappingText:
     return text
 
 
-def _compile(
-    texts: Sequence[RuleText],
-    above: str,
-    file: str,
-    books: Mapping[str, Codebook],
-    engine: Engine,
-    faults: list[Finding],
-) -> tuple[Rule, ...]:
-    rules = []
-    for position, text in enumerate(texts, start=1):
-        number = f"{above}{position}"
-        label = f"{file}, rule {number} ({text.to})"
-        blame = _blamer(faults, label)
+Blame = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiling:
+    """One file. What is wrong with it is added to `faults`."""
+
+    file: str
+    books: Mapping[str, Codebook]
+    functions: HostFunctions
+    engine: Engine
+    faults: list[Finding]
+
+    def rules(self, texts: Sequence[RuleText], above: str) -> tuple[Rule, ...]:
+        """`above`: the number of the rule that these stand under, with a dot."""
+        made = (self._rule(text, f"{above}{position}") for position, text in enumerate(texts, start=1))
+        rules = tuple(rule for rule in made if rule is not None)
+        _targets_agree(rules, self.faults)
+        return rules
+
+    def _rule(self, text: RuleText, number: str) -> Rule | None:
+        label = f"{self.file}, rule {number} ({text.to})"
+        blame = _blamer(self.faults, label)
         source = text.from_ if text.from_ is not None else text.each
         if (text.from_ is None) == (text.each is None) or (text.each is None) != (text.rules is None):
             blame("from-or-each", "a rule has either `from`, or `each` with `rules`")
         if text.rules is not None and text.code is not None:
             blame("code-on-value", "`code` belongs to a rule with `from`")
-        if text.code is not None and text.code not in books:
-            blame("codebook-declared", f"codebook {text.code} is not under `codebooks`{near(text.code, list(books))}")
-        value = _expression(
-            source or "null", engine, books, blame, whole_allowed=text.reason is not None or bool(above)
+        if text.code is not None and text.code not in self.books:
+            near_by = near(text.code, list(self.books))
+            blame("codebook-declared", f"codebook {text.code} is not under `codebooks`{near_by}")
+        value = self._expression(source or "null", blame, whole_allowed=text.reason is not None or "." in number)
+        when = None if text.when is None else self._expression(text.when, blame, whole_allowed=False)
+        nested = self.rules(text.rules or (), f"{number}.")
+        if value is None:
+            return None
+        return Rule(
+            number=number,
+            to=() if text.to == WHOLE else tuple(text.to.removesuffix("[]").split(".")),
+            many=text.to.endswith("[]"),
+            value=value,
+            rules=nested,
+            code=self.books.get(text.code or ""),
+            when=when,
+            reason=text.reason,
+            label=label,
         )
-        when = None if text.when is None else _expression(text.when, engine, books, blame, whole_allowed=False)
-        nested = _compile(text.rules or (), f"{number}.", file, books, engine, faults)
-        to = () if text.to == WHOLE else tuple(text.to.removesuffix("[]").split("."))
-        if value is not None:
-            rules.append(
-                Rule(
-                    number,
-                    to,
-                    text.to.endswith("[]"),
-                    value,
-                    nested,
-                    books.get(text.code or ""),
-                    when,
-                    text.reason,
-                    label,
-                )
-            )
-    _targets_agree(rules, faults)
-    return tuple(rules)
 
-
-Blame = Callable[[str, str], None]
+    def _expression(self, source: str, blame: Blame, *, whole_allowed: bool) -> Compiled | None:
+        for double, single in _BOOK.findall(source):
+            if (double or single) not in self.books:
+                blame("codebook-declared", f"codebook {double or single} is not under `codebooks`")
+        try:
+            if self.engine == "jsonatapy":
+                names = frozenset(re.findall(r"\$([A-Za-z]\w*)", source))
+                return Compiled(FallbackExpression(source), names & VARIABLES, names & FUNCTIONS, None, None, None)
+            expression = Expression(source, self.functions)
+        except JsonataError as error:
+            blame("jsonata", f"is not an expression we run: {error}")
+            return None
+        names = expression.names()
+        for name in sorted(names - VARIABLES - FUNCTIONS):
+            blame("known-name", f"${name} does not exist{near(name, sorted(VARIABLES | FUNCTIONS))}")
+        reads: Read = expression.reads()
+        if "" in reads:
+            if not whole_allowed:
+                blame("whole-read", "reads its whole input; that takes a written `reason`")
+            reads = True
+        root, parent = expression.reads_binding("root"), expression.reads_binding("parent")
+        return Compiled(expression, names & VARIABLES, frozenset(), reads, root, parent)
 
 
 def _blamer(faults: list[Finding], label: str) -> Blame:
     return lambda rule, en: faults.append(fault(label, rule, en))
-
-
-def _expression(
-    source: str, engine: Engine, books: Mapping[str, Codebook], blame: Blame, *, whole_allowed: bool
-) -> Compiled | None:
-    for double, single in _BOOK.findall(source):
-        if (double or single) not in books:
-            blame("codebook-declared", f"codebook {double or single} is not under `codebooks`")
-    try:
-        if engine == "jsonatapy":
-            names = frozenset(re.findall(r"\$([A-Za-z]\w*)", source))
-            return Compiled(FallbackExpression(source), names & VARIABLES, names & FUNCTIONS, None, None, None)
-        expression = Expression(source, dict.fromkeys(FUNCTIONS, _never_called))
-    except JsonataError as error:
-        blame("jsonata", f"is not an expression we run: {error}")
-        return None
-    names = expression.names()
-    for name in sorted(names - VARIABLES - FUNCTIONS):
-        blame("known-name", f"${name} does not exist{near(name, sorted(VARIABLES | FUNCTIONS))}")
-    reads: Read = expression.reads()
-    if "" in reads:
-        if not whole_allowed:
-            blame("whole-read", "reads its whole input; that takes a written `reason`")
-        reads = True
-    # compiled again without the functions: they are handed over per evaluation, and each costs ten microseconds
-    return Compiled(
-        Expression(source),
-        names & VARIABLES,
-        names & FUNCTIONS,
-        reads,
-        expression.reads_binding("root"),
-        expression.reads_binding("parent"),
-    )
-
-
-def _never_called(*_: Any) -> None:
-    raise AssertionError("stands for a host function while reading the read-set")
 
 
 def _targets_agree(rules: Sequence[Rule], faults: list[Finding]) -> None:

@@ -177,57 +177,8 @@ def prune(value: Any, read: Read) -> Any:
     return value
 
 
-# -- a document against its shape --------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Survey:
-    """What a document holds that nobody reads (`losses`) and where it leaves its schema (`misfits`); paths only."""
-
-    losses: dict[str, None] = field(default_factory=dict)
-    misfits: dict[str, str] = field(default_factory=dict)  # place → rule
-
-    def look(self, value: Any, shape: Shape, covered: Read, path: str = "") -> None:
-        """Walks the document once."""
-        if value is None or value == "":
-            return
-        if isinstance(value, Mapping):
-            self._look_object(value, shape, covered, path)
-        elif isinstance(value, list | tuple):
-            if shape.items is None and not shape.anything:
-                self.misfits[path] = "schema: may not repeat"
-                return
-            for item in value:
-                self.look(item, shape.items or ANYTHING, covered, f"{path}[]")
-        elif not shape.anything and not _fits(value, shape.scalars):
-            self.misfits[path] = "schema: type"
-        elif covered is not True:
-            self.losses[path] = None
-
-    def _look_object(self, value: Mapping[str, Any], shape: Shape, covered: Read, path: str) -> None:
-        if not shape.is_object and not shape.anything:
-            self.misfits[path] = "schema: type"
-            return
-        for name, each in value.items():
-            sub = True if covered is True else covered.get(name, {})
-            child = shape.fields.get(name)
-            said = name if child is not None or _made_by_format(name, shape) else UNKNOWN
-            here = f"{path}.{said}" if path else said
-            if child is not None:
-                self.look(each, child, sub, here)
-            elif shape.closed:
-                self.misfits[here] = "schema: unknown field"
-            elif sub == {} and each not in (None, "", [], {}):
-                self.losses[here] = None
-            else:
-                self.look(each, ANYTHING, sub, here)
-
-
-def _made_by_format(name: str, shape: Shape) -> bool:
-    return shape.made_by_format is not None and shape.made_by_format.fullmatch(name) is not None
-
-
-def _fits(value: Any, scalars: set[str]) -> bool:
+def fits(value: Any, scalars: set[str]) -> bool:
+    """Whether a value that is neither object nor list is of one of these JSON types."""
     kind = _kind(value)
     return (
         kind in scalars

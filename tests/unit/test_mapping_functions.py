@@ -167,7 +167,7 @@ def test_the_veilig_thuis_lists_are_whole() -> None:
 
 
 def test_a_urn_is_made_of_its_parts_and_of_nothing_else() -> None:
-    functions = host_functions({}, datetime(2026, 11, 16, tzinfo=UTC), "case-fhir@1.0.0")
+    functions = host_functions({}, lambda: datetime(2026, 11, 16, tzinfo=UTC), "case-fhir@1.0.0")
     urn = functions["urn"]
     assert urn("a", "b") == urn("a", "b")
     assert len({urn("a", "b"), urn("ab"), urn("a", "b", ""), urn("a", " b"), urn("b", "a")}) == 5
