@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from connectors.intakes.file_drop import FileDrop
     from mappings.engine import CompiledMapping
     from schakel.acting import Acting, ActStore
+    from schakel.acts.tools import Tools
     from schakel.answering import Answering
     from schakel.clock import ClockWork
     from schakel.dispatch import Dispatch
@@ -160,8 +161,14 @@ def build(
     )
     store = _store(settings, region, vault)
     intake = heart.intake(store, broker)
+    acting = heart.acting(store)
     involvement = Involvement(
-        store=InvolvementStore(ledger=store, admin=store), region=region, vault=vault, new_id=new_id, log=log
+        store=InvolvementStore(ledger=store, admin=store),
+        region=region,
+        vault=vault,
+        new_id=new_id,
+        acting=acting,
+        log=log,
     )
     return Hub(
         settings=settings,
@@ -197,7 +204,7 @@ def build(
             looks_like=looks_like,
             log=log,
         ),
-        acting=heart.acting(store),
+        acting=acting,
         ledger_views=LedgerViews(ledger=store, admin=store, region=region, vault=vault),
         clockwork=ClockWork(ledger=store, admin=store, region=region, senders=tellers, clock=time, log=log),
         drop=_drop(settings, intake, store, heart, time),
@@ -235,6 +242,7 @@ class Heart:
     def intake(self, store: AcceptStore, broker: Broker) -> Intake:
         from connectors.formats.foreign import looks_like
         from mappings.engine import to_referral
+        from schakel.acts.rerouting import Rerouter
         from schakel.decision import Asking, Decider
         from schakel.eligibility import Eligibility
         from schakel.intake import Intake
@@ -252,6 +260,7 @@ class Heart:
                 region=region, router=Router(region), eligibility=Eligibility(region), vault=vault, new_id=new_id
             ),
             releaser=Releaser(asking=Asking(region=region, vault=vault, new_id=new_id), vault=vault),
+            rerouter=Rerouter(tools=self.tools()),
             region=region,
             vault=vault,
             new_id=new_id,
@@ -260,8 +269,8 @@ class Heart:
             log=self.log,
         )
 
-    def acting(self, store: ActStore) -> Acting:
-        from schakel.acting import Acting
+    def tools(self) -> Tools:
+        """What deciding about a case works with."""
         from schakel.acts.tools import Tools
         from schakel.clocks import Clocks
         from schakel.decision import Asking
@@ -269,7 +278,7 @@ class Heart:
         from schakel.notices import Notices
 
         region, vault, new_id = self.region, self.vault, self.new_id
-        tools = Tools(
+        return Tools(
             region=region,
             vault=vault,
             new_id=new_id,
@@ -278,7 +287,11 @@ class Heart:
             asking=Asking(region=region, vault=vault, new_id=new_id),
             notices=Notices(region=region, new_id=new_id),
         )
-        return Acting(store=store, tools=tools, log=self.log)
+
+    def acting(self, store: ActStore) -> Acting:
+        from schakel.acting import Acting
+
+        return Acting(store=store, tools=self.tools(), log=self.log)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from schakel.acts.rerouting import Rerouter, Settling
 from schakel.batching import Batcher
 from schakel.decision import Decider, Reading
 from schakel.errors import (
@@ -56,6 +57,7 @@ class Intake:
         to_referral: ToReferral,
         decider: Decider,
         releaser: Releaser,
+        rerouter: Rerouter,
         region: Region,
         vault: Vault,
         new_id: Callable[[], str],
@@ -72,6 +74,7 @@ class Intake:
         self._to_referral = to_referral
         self._decider = decider
         self._releaser = releaser
+        self._rerouter = rerouter
         self._region = region
         self._vault = vault
         self._new_id = new_id
@@ -236,15 +239,16 @@ class Intake:
     # -- a person's decision on what is parked
 
     async def release(self, parked_id: str, *, to: Sequence[str], by: str, reason: str, now: datetime) -> Accepted:
-        """To the partners named (ids); the local team comes along where the parking suggests it.
+        """To the partners named (ids, or `id:role` where a case waits for a team); the local team comes along where the
+        parking of a message suggests it.
 
         Raises NotFound (nothing open of that id) and Refusal naming the rule."""
-        partners = [self._known(partner_id) for partner_id in to]
+        partners = [self._known(name.partition(":")[0]) for name in to]
 
         def decide(facts: ParkedFacts) -> Decision:
             return self._releaser.release(facts, partners, now=now)
 
-        return await self._settle(parked_id, "release", decide, by=by, reason=reason, now=now)
+        return await self._settle(parked_id, Settling("release", to, by, reason, now), decide)
 
     async def retry(self, parked_id: str, *, by: str, reason: str, now: datetime) -> Accepted:
         """Reads, maps and routes anew, as at the time of receipt; what parks again stays parked with new findings."""
@@ -264,29 +268,28 @@ class Intake:
             again = replace(arrival, keys=self._decider.keys(reading), programme=self._decider.programme(reading))
             return self._decider.decide(again, facts.facts, reading, held=True)
 
-        return await self._settle(parked_id, "retry", decide, by=by, reason=reason, now=now)
+        return await self._settle(parked_id, Settling("retry", (), by, reason, now), decide)
 
     async def drop(self, parked_id: str, *, by: str, reason: str, now: datetime) -> Accepted:
         """Ends it without delivery; the source sees so in the status."""
-        return await self._settle(parked_id, "drop", None, by=by, reason=reason, now=now)
+        return await self._settle(parked_id, Settling("drop", (), by, reason, now), None)
 
-    async def _settle(
-        self, parked_id: str, event: str, decide: DecideParked | None, *, by: str, reason: str, now: datetime
-    ) -> Accepted:
-        kind: Occasion = "dropped" if event == "drop" else "released"
+    async def _settle(self, parked_id: str, settling: Settling, decide: DecideParked | None) -> Accepted:
+        kind: Occasion = "dropped" if settling.event == "drop" else "released"
         settled = await self._store.settle_parked(
             parked_id,
-            event,
+            settling.event,
             decide,
-            by=by,
-            reason=reason,
-            now=now,
+            by=settling.by,
+            reason=settling.reason,
+            now=settling.now,
             tell=lambda source: self._telling.tell(source, kind, parked_id),
+            decide_case=lambda row, case: self._rerouter.settle(settling, row, case),
         )
         if settled is None:
             raise NotFound()
         await self._broker.ring(settled.bells)
-        self._log.info("parked.settled", parked=parked_id, outcome=event, state=settled.state)
+        self._log.info("parked.settled", parked=parked_id, outcome=settling.event, state=settled.state)
         return settled
 
     def _known(self, partner_id: str) -> Partner:

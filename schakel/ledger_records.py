@@ -206,6 +206,7 @@ class LedgerDecision:
     ended: tuple[EndedDeadline, ...] = ()
     deadlines: tuple[NewDeadline, ...] = ()
     deliveries: tuple[ToldSource, ...] = ()  # (message that it is about, delivery)
+    silenced: tuple[str, ...] = ()  # requests under which nothing more goes out: what still waited is dropped
     parked: tuple[NewParked, ...] = ()
     alarms: tuple[NewAlarm, ...] = ()
     about: str | None = None  # the message that new requests are about

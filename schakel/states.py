@@ -133,6 +133,10 @@ class ParkCause(StrEnum):
     HUMAN_DECISION = "human-decision"  # the route says so (CIT and Veilig Thuis for Den Haag, S4)
     HAND_OVER = "hand-over"  # a known case moves
     SECRET_MOVE = "secret-move"  # a move that only a secret address tells of  # noqa: S105
+    LEAD_DECLINED = "lead-declined"  # the team that was to lead, or led, declines and nobody takes its place
+    DUO_DECLINED = "duo-declined"
+    REROUTE_ASKED = "reroute-asked"  # a partner says that another organisation should have it
+    HAND_OVER_DECLINED = "hand-over-declined"  # or nobody answered in time
     UNMATCHED_ANSWER = "unmatched-answer"
     POISON_DELIVERY = "poison-delivery"
 
@@ -186,6 +190,8 @@ def _transport() -> tuple[Move, ...]:
         Move(delivery, d.PARKED, "release", operator, d.WAITING),
         Move(delivery, d.PARKED, "drop", operator, d.DROPPED),
         Move(delivery, d.PARKED, "supersede", operator, d.SUPERSEDED),
+        # who was asked has left the case, or was replaced in it: what still waits for it goes out no more
+        *(Move(delivery, each, "drop", hub, d.DROPPED) for each in (d.WAITING, d.SENDING, d.NOTIFIED, d.PARKED)),
         Move(parked, NONE, "park", hub, p.OPEN),
         Move(parked, NONE, "park", worker, p.OPEN),
         Move(parked, p.OPEN, "release", operator, p.RELEASED),

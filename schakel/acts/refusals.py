@@ -159,6 +159,22 @@ RULES: Final[Mapping[str, Rule]] = {
     "withdrawal:not-involved": Rule(
         Conflict, "Deze organisatie doet in deze zaak niet mee.", "This organisation takes no part in this case."
     ),
+    # -- a partner's answer
+    "answer:withdrawal-not-asked": Rule(
+        Conflict,
+        "Terugtrekken is niet gevraagd; meld declined (u doet niet mee) of completed (uw werk is klaar).",
+        "Nobody asked you to withdraw; say declined (you take no part) or completed (your work is done).",
+    ),
+    "answer:not-on-a-request": Rule(
+        Refusal,
+        "Dit woord past niet bij een verzoek om mee te doen.",
+        "This word does not fit a request to take part.",
+    ),
+    "answer:confirm-first": Rule(
+        Conflict,
+        "Dit verzoek is nog niet bevestigd; bevestig eerst, of wijs af.",
+        "This request was not confirmed yet; confirm first, or decline.",
+    ),
     # -- the case itself
     "milestone:unknown": Rule(
         Refusal,
@@ -193,4 +209,15 @@ RULES: Final[Mapping[str, Rule]] = {
         "These are too many questions at once; split them.",
     ),
     "known-check:answer": Rule(Refusal, "Antwoord met known of unknown.", "Answer with known or unknown."),
+    # -- what waits for the coordinator
+    "parked:release-or-drop": Rule(
+        Conflict,
+        "Opnieuw proberen verandert hier niets: zet de zaak door naar een ander team, of laat de vraag vervallen.",
+        "Trying again changes nothing here: release the case to another team, or drop the question.",
+    ),
+    "parked:nobody-leads": Rule(
+        Conflict,
+        "Niemand leidt deze zaak: zet haar door naar een team, of sluit eerst de zaak.",
+        "Nobody leads this case: release it to a team, or close the case first.",
+    ),
 }

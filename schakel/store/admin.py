@@ -9,7 +9,7 @@ from typing import Final
 
 from schakel.audit import GENESIS, AuditRow, Signer, checkpoint_message, link
 from schakel.errors import Conflict, Finding
-from schakel.ports import DecideParked, TellSource
+from schakel.ports import DecideParked, DecideParkedCase, TellSource
 from schakel.records import (
     Accepted,
     AuditEntry,
@@ -26,6 +26,7 @@ from schakel.records import (
 )
 from schakel.states import DeliveryState, Machine, MessageState, Role
 from schakel.store.alarms import close_alarms
+from schakel.store.case_ledger import ledger_of, write
 from schakel.store.db import Db
 from schakel.store.decision import add_delivery, last_round, write_case, write_rest
 from schakel.store.events import NOTE, Author, move, note
@@ -91,16 +92,29 @@ def settle(
     *,
     reason: str,
     tell: TellSource | None = None,
+    decide_case: DecideParkedCase | None = None,
 ) -> Kept | None:
     """release, retry or drop; None: not open. See ports.AdminStore.settle_parked."""
     row = db.one(PARKED, id=parked_id, settled=1)
     if row is None or row["state"] != "open":
         return None
+    if decide_case is not None and _settle_case(db, row, decide_case, terms, author):
+        return _close(db, row, event, author, reason)
     settled = _settle(db, row, event, decide, terms, author, reason)
     if tell is None or not row["whole"]:
         return settled
     _tell(db, row["message_id"], tell, terms, author, bells=settled.bells)
     return settled
+
+
+def _settle_case(db: Db, row: Row, decide: DecideParkedCase, terms: Terms, author: Author) -> bool:
+    """What waits for a decision about the case: who goes on with it. False: it is about a message, or an answer."""
+    known = None if row["case_id"] is None or row["whole"] else ledger_of(db, row["case_id"])
+    decision = None if known is None else decide(_parked_row(row), known)
+    if known is None or decision is None:
+        return False
+    write(db, known.id, decision, terms, now=author.now)
+    return True
 
 
 def _tell(db: Db, message_id: str, tell: TellSource, terms: Terms, author: Author, *, bells: list[Bell]) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,7 @@ from schakel.ledger_records import (
     RunningDeadline,
 )
 from schakel.operating import Backlog, Pause, Progress, Selection, Stuck, WrappedKey
-from schakel.ports import Decide, DecideAct, DecideAnswer, DecideParked, ShareSecrecy, TellSource
+from schakel.ports import Decide, DecideAct, DecideAnswer, DecideParked, DecideParkedCase, ShareSecrecy, TellSource
 from schakel.records import (
     Accepted,
     AlarmRow,
@@ -229,11 +230,12 @@ class SqliteStore:
         reason: str,
         now: datetime,
         tell: TellSource | None = None,
+        decide_case: DecideParkedCase | None = None,
     ) -> Accepted | None:
         author = Author(Role.OPERATOR, f"operator:{by}", now)
+        asked = partial(admin.settle, reason=reason, tell=tell, decide_case=decide_case)
         kept = await self._engine.write(
-            lambda db: admin.settle(db, parked_id, event, decide, self._terms, author, reason=reason, tell=tell),
-            points=_SETTLE,
+            lambda db: asked(db, parked_id, event, decide, self._terms, author), points=_SETTLE
         )
         return None if kept is None else kept.told()
 
