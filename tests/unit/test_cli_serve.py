@@ -61,8 +61,9 @@ def serving(home: Path) -> Iterator[Served]:
     process = subprocess.Popen([SCHAKEL, "serve"], env=environment, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
-        found = re.search(r"listens on (http://\S+)", process.stderr.readline())
-        assert found is not None
+        line = process.stderr.readline()
+        found = re.search(r"listens on (http://\S+)", line)
+        assert found is not None, line
         yield Served(process, found[1], environment)
     finally:
         process.kill()
