@@ -127,6 +127,8 @@ class NoticeView:
         """An answer's own words go before the terms that it answers."""
         happened = opened.happened
         there: dict[str, Any] = {**opened.terms, **opened.words}
+        if kind in ANSWERED:  # whoever asked knows his own reason
+            there["reason"] = opened.words.get("reasonText") or opened.words.get("reason")
         if happened is not None:
             there.setdefault("from", _moment(happened.valid_from))
             there.setdefault("until", _moment(happened.valid_until))

@@ -173,7 +173,15 @@ class Notices:
         self._new_id = new_id
 
     def notice(
-        self, kind: NoticeKind, happened: str, partner: str, role: str, urgency: str, request_id: str | None = None
+        self,
+        kind: NoticeKind,
+        happened: str,
+        partner: str,
+        role: str,
+        urgency: str,
+        request_id: str | None = None,
+        *,
+        programme: str = "",
     ) -> NewDelivery:
         """`happened`: the id of the matter or the ledger entry that is told of; `role`: the partner's own in the case;
         `request_id`: the request whose reference an answer to it carries, where no matter has one of its own."""

@@ -106,10 +106,23 @@ RULES: Final = (
     Rule(
         "feedback:stray",
         """SELECT d.id FROM delivery d LEFT JOIN message m ON m.id = d.message_id
-        WHERE d.occasion <> 'message' AND (d.role <> 'source' OR m.source IS NULL OR m.source <> d.recipient
+        WHERE d.occasion <> 'message' AND d.role = 'source' AND (m.source IS NULL OR m.source <> d.recipient
             OR d.request_id IS NOT NULL)""",
         "Deze terugkoppeling gaat niet naar de inzender van het bericht",
         "This feedback does not go to the message's source",
+    ),
+    Rule(
+        "notice:stray",
+        """SELECT d.id FROM delivery d JOIN case_file c ON c.id = d.case_id AND c.wrapped_key IS NOT NULL
+        WHERE d.occasion <> 'message' AND d.role <> 'source' AND (
+            NOT EXISTS (SELECT 1 FROM case_reference r WHERE r.case_id = d.case_id AND r.partner = d.recipient)
+            OR NOT EXISTS (
+                SELECT 1 FROM (
+                    SELECT id, case_id FROM request UNION ALL SELECT id, case_id FROM matter
+                    UNION ALL SELECT id, case_id FROM ledger_entry) t
+                WHERE t.case_id = d.case_id AND d.occasion LIKE '%:' || t.id))""",
+        "Deze mededeling vertelt van niets in deze zaak, of aan iemand die er buiten staat",
+        "This notice tells of nothing in this case, or somebody who stands outside it",
     ),
     Rule(
         "delivery:no-successor",
@@ -296,7 +309,7 @@ COUNTS: Final = {
     "held": "SELECT count(*) FROM delivery WHERE occasion = 'message' AND state = 'parked'",
     "dropped": "SELECT count(*) FROM delivery WHERE occasion = 'message' AND state = 'dropped'",
     "superseded": "SELECT count(*) FROM delivery WHERE occasion = 'message' AND state = 'superseded'",
-    "feedback": "SELECT count(*) FROM delivery WHERE occasion <> 'message'",
+    "feedback": "SELECT count(*) FROM delivery WHERE occasion <> 'message' AND role = 'source'",
     "requests": "SELECT count(*) FROM request",
     "requestsOpen": "SELECT count(*) FROM request WHERE state IN ('asked', 'received')",
     "requestsOverdue": "SELECT count(*) FROM request WHERE state IN ('asked', 'received') AND due_at < :now",

@@ -40,7 +40,15 @@ class Noticing(Protocol):
     """Makes what a team or partner is told beside the messages (schakel/notices.py)."""
 
     def notice(
-        self, kind: Any, happened: str, partner: str, role: str, urgency: str, request_id: str | None = None
+        self,
+        kind: Any,
+        happened: str,
+        partner: str,
+        role: str,
+        urgency: str,
+        request_id: str | None = None,
+        *,
+        programme: str = "",
     ) -> NewDelivery: ...
 
 

@@ -131,9 +131,9 @@ HOLES: dict[str, tuple[tuple[str, ...], set[str]]] = {
         ("UPDATE delivery SET number = number + 7 WHERE id = (SELECT max(id) FROM delivery WHERE recipient = 'vvt')",),
         {"number:gap"},
     ),
-    "feedback to somebody else": (
+    "a notice of nothing": (
         ("UPDATE delivery SET occasion = 'lead-confirmed:x' WHERE id = (SELECT min(id) FROM delivery)",),
-        {"feedback:stray", "delivery:lost"},
+        {"notice:stray", "delivery:lost"},
     ),
     "counter ahead": (("UPDATE recipient SET last_number = 99 WHERE partner = 'vvt'",), {"number:gap"}),
     "impossible state": (

@@ -185,7 +185,7 @@ def test_an_effort_request_says_what_until_when_who_asks_and_what_to_answer_with
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_carries_its_own_terms_and_a_reference_only_when_it_asks(kind: str) -> None:
     terms = {**EFFORT, "role": "duo", "to": "vvt", "municipality": "0503", "outcome": "triage", "phase": "recovery"}
-    said = compose(claimed(kind), terms={**terms, "member": "r"})
+    said = compose(claimed(kind), terms={**terms, "member": "r"}, words={**SAID, "reason": WORDS})
     assert set(said["terms"]) == set(TERMS[kind])  # type: ignore[index]
     assert ("request" in said) == (kind in ASKING)
     assert bool(said["persons"]) == kind.startswith("known-check")
@@ -209,9 +209,11 @@ def test_a_withdrawal_is_answered_with_the_request_of_the_partner_itself() -> No
 def test_the_lead_hears_whose_answer_it_is_and_what_it_was(event: str, answer: str) -> None:
     happened = replace(HAPPENED, event=event, actor="de-waag")
     lead = claimed("effort-answered", recipient="perspektief", role="lead", happened=happened)
-    said = compose(lead, words={"level": "eens per week", "actor": {"function": "behandelaar"}})
+    words = {"level": "eens per week", "reasonText": "Er is geen plek.", "actor": {"function": "behandelaar"}}
+    said = compose(lead, words=words)
     assert said["about"] == {"partner": "de-waag", "name": "De Waag", "role": "partner"}
-    assert (said["terms"]["answer"], said["terms"]["level"]) == (answer, "eens per week")
+    assert said["terms"]["answer"] == answer
+    assert (said["terms"]["level"], said["terms"]["reason"]) == ("eens per week", "Er is geen plek.")
     assert said["by"] == {"organisation": "De Waag", "function": "behandelaar"}
     assert "request" not in said
 
