@@ -14,12 +14,12 @@ from schakel.store.events import Author, note
 from schakel.store.rows import Row, maybe_moment, moment, new_id, text
 from schakel.store.terms import DELIVERY_OVERDUE, MAILBOX_UNREAD, Terms
 
-# A new alarm, or one more to the count of the open one. `:ring`: it sounds again now.
+# A new alarm, or so many more to the count of the open one. `:ring`: it sounds again now.
 RAISE: Final = """
-INSERT INTO alarm (id, cause, subject, owner, nl, en, raised_at, next_at)
-VALUES (:id, :cause, :subject, :owner, :nl, :en, :now, :now)
+INSERT INTO alarm (id, cause, subject, owner, nl, en, count, raised_at, next_at)
+VALUES (:id, :cause, :subject, :owner, :nl, :en, :times, :now, :now)
 ON CONFLICT (cause, subject) WHERE acknowledged_by IS NULL DO UPDATE SET
-    count = alarm.count + 1,
+    count = alarm.count + excluded.count,
     owner = excluded.owner,
     nl = excluded.nl,
     en = excluded.en,
@@ -34,7 +34,7 @@ UPDATE alarm SET acknowledged_by = :by, acknowledged_at = :now
 WHERE subject = :subject AND cause = :cause AND acknowledged_by IS NULL"""
 
 
-def raise_alarm(db: Db, alarm: NewAlarm, *, now: datetime, ring: bool = False) -> None:
+def raise_alarm(db: Db, alarm: NewAlarm, *, now: datetime, ring: bool = False, times: int = 1) -> None:
     db.put(
         RAISE,
         id=new_id(now),
@@ -43,6 +43,7 @@ def raise_alarm(db: Db, alarm: NewAlarm, *, now: datetime, ring: bool = False) -
         owner=alarm.owner,
         nl=alarm.nl,
         en=alarm.en,
+        times=times,
         now=text(now),
         ring=int(ring),
     )

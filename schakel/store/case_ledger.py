@@ -23,7 +23,7 @@ from schakel.ledger_records import (
 from schakel.states import Machine, Role
 from schakel.store import deadlines
 from schakel.store.alarms import close_alarms, raise_alarm
-from schakel.store.db import Db
+from schakel.store.db import Db, Violated
 from schakel.store.decision import ADD_REFERENCE, add_delivery, add_parked, add_request
 from schakel.store.events import Author, move
 from schakel.store.rows import Row, maybe_moment, maybe_text, moment, source_message, text
@@ -195,6 +195,8 @@ def _act(db: Db, act: Act, decide: Decide, terms: Terms) -> ActOutcome | Refusal
             return ActOutcome(decision.outcome, "" if known is None else known.id, decision.made)
     except Refusal as refusal:
         return refusal
+    except Violated as violated:
+        return violated.refusal
 
 
 def write(db: Db, case_id: str, decision: LedgerDecision, terms: Terms, *, now: datetime) -> None:

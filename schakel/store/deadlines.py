@@ -103,7 +103,7 @@ def step(db: Db, steps: Sequence[DeadlineStep], *, now: datetime) -> None:
             was_next=text(clock.next_at),
         )
         if moved and one.alarm is not None:
-            raise_alarm(db, one.alarm, now=now, ring=True)
+            raise_alarm(db, one.alarm, now=now, ring=True, times=one.steps)
             told = f"{clock.kind} {clock.steps + one.steps} {one.alarm.owner}"
             note(db, Author(Role.CLOCK, "clock", now), "deadline:step", clock.subject, told)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pytest
 
 from schakel.ports import Store
+from tests.conformance.store_acts import ActPromises
 from tests.conformance.store_admin import AdminPromises
 from tests.conformance.store_cases import Side
 from tests.conformance.store_delivery import DeliveryPromises
@@ -25,6 +26,7 @@ class StoreSuite(
     IntakePromises,
     DeliveryPromises,
     LedgerPromises,
+    ActPromises,
     FeedbackPromises,
     ParkedPromises,
     AdminPromises,
