@@ -14,14 +14,15 @@ from typing import Any, Final, Protocol
 
 from schakel.acts import closing, effort, establishing, milestones, withdrawal
 from schakel.acts.asking import ask
-from schakel.acts.known_check import KNOWN_CHECK, known_check, known_check_answered, known_check_lapsed
 from schakel.acts.reading import words
 from schakel.acts.refusals import refused
 from schakel.acts.tools import CLOCK, OPERATOR, Tools, matter_of, repeated, role_of, words_of
 from schakel.errors import Forbidden, NotFound, Refusal
 from schakel.ledger_records import Act, ActOutcome, CaseLedger, LedgerDecision, LedgerEntry
 from schakel.log import Log
+from schakel.message import Answer
 from schakel.ports import DecideAct
+from schakel.region import Partner
 from schakel.states import CaseState, Machine, Role
 
 Decides = Callable[[Act, CaseLedger, Tools], LedgerDecision]
@@ -48,9 +49,8 @@ def _kind(decides: Decides, who: frozenset[Role], names: str, closed: frozenset[
 # A partner's word on a matter of its own, by the matter's machine; what ends by itself when its time has come.
 ANSWERS: Final[Mapping[str, Decides]] = {
     Machine.EFFORT: effort.answer,
-    Machine.KNOWN_CHECK: known_check_answered,
 }
-ENDS: Final[Mapping[str, Decides]] = {Machine.EFFORT: effort.ended, Machine.KNOWN_CHECK: known_check_lapsed}
+ENDS: Final[Mapping[str, Decides]] = {Machine.EFFORT: effort.ended}
 CANCELS: Final[Mapping[str, Decides]] = {Machine.EFFORT: effort.cancel}
 
 
@@ -58,9 +58,11 @@ def _answer(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
     """A partner's word on what it was asked beside taking part, by its answer reference."""
     matter = matter_of(case, act.reference, act.actor)
     decides = ANSWERS.get(matter.machine) if matter is not None else None
-    if decides is None:
-        raise refused("act:only-its-own", "reference")
-    return decides(act, case, tools)
+    if decides is not None:
+        return decides(act, case, tools)
+    if any(one.reference == act.reference for one in case.involved):
+        raise refused("answer:not-on-a-request", "answer")
+    raise NotFound()
 
 
 def _cancel(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
@@ -91,7 +93,6 @@ KINDS: Final[Mapping[str, Kind]] = {
     "milestone": _kind(milestones.milestone, EVERYBODY, "event at phase note", EVERYBODY),
     "close": _kind(closing.close, LEADS, ""),
     "note": _kind(closing.note, LEADS, "note", frozenset({Role.OPERATOR})),
-    KNOWN_CHECK: _kind(known_check, LEADS, "partners members"),
     ANSWER: _kind(
         _answer,
         frozenset({Role.RECIPIENT}),
@@ -124,8 +125,8 @@ class Said:
 
 class Acting:
     def __init__(self, *, store: ActStore, tools: Tools, log: Log) -> None:
+        self.tools: Final = tools
         self._store = store
-        self._tools = tools
         self._log = log
 
     async def act(
@@ -142,7 +143,7 @@ class Acting:
         """`actor`: a partner id, `operator:<name>` or `clock`. `key`: the sender's own name of this act, so that
         repeating it is harmless. Raises Refusal naming the rule; returns after COMMIT."""
         act = Act(
-            id=self._tools.vault.reference("act", f"{actor}:{reference}:{key}") if key else self._tools.new_id(),
+            id=self.tools.vault.reference("act", f"{actor}:{reference}:{key}") if key else self.tools.new_id(),
             kind=kind,
             actor=actor,
             reference=reference,
@@ -155,13 +156,32 @@ class Acting:
             valid_to=said.valid_to,
             evidence=said.evidence,
         )
+        return await self._taken(act)
+
+    async def _taken(self, act: Act) -> ActOutcome:
         (outcome,) = await self._store.act_many([act], self.decide)
+        kind = act.kind
         if isinstance(outcome, Refusal):
             rules = ",".join(finding.rule for finding in outcome.findings)
             self._log.warning("act.refused", kind=kind if kind in KINDS else "unknown", rule=rules)
             raise outcome
         self._log.info("act.taken", kind=kind, outcome=outcome.outcome, case=outcome.case_id)
         return outcome
+
+    async def answered(self, partner: Partner, answer: Answer, *, arrival_id: str, now: datetime) -> ActOutcome:
+        """A partner's word on what it was asked beside taking part. Raises Refusal naming the rule, and NotFound when
+        nothing was asked under this reference."""
+        said = {name: value for name, value in answer.to_json().items() if name not in ("schema", "reference")}
+        act = Act(
+            id=arrival_id,
+            kind=ANSWER,
+            actor=partner.id,
+            reference=answer.reference.upper(),  # base32: some systems write it small
+            at=now,
+            fields=said,
+            name=answer.contact.name if answer.contact else "",
+        )
+        return await self._taken(act)
 
     def decide(self, act: Act, case: CaseLedger | None) -> LedgerDecision:
         """What an act does to its case; called inside the store's transaction. Raises Refusal."""
@@ -177,10 +197,10 @@ class Acting:
         _check_open(act, case, kind)
         _check_fields(act, kind)
         _check_said(act)
-        return kind.decides(act, case, self._tools)
+        return kind.decides(act, case, self.tools)
 
     def _again(self, act: Act, case: CaseLedger, before: LedgerEntry) -> LedgerDecision:
-        known = words_of(case, self._tools, before)
+        known = words_of(case, self.tools, before)
         said = {name: value for name, value in known.items() if name not in ("kind", "actor", "evidence")}
         if (known.get("kind"), said) != (act.kind, dict(act.fields)):
             raise refused("act:key-reused", "key")

@@ -10,18 +10,19 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from schakel.acting import Acting
+from schakel.acts.answers import EVENT, NOTED, effects, weigh
+from schakel.acts.tools import is_open, together
 from schakel.errors import Conflict, Finding, NotFound, Refusal, Unmappable
-from schakel.feedback import Telling
 from schakel.ledger_records import (
     AnswerArrival,
     AnswerDecision,
     AnswerOutcome,
     AnswerTrouble,
-    EndedDeadline,
     LedgerDecision,
     RequestFacts,
 )
@@ -42,18 +43,13 @@ from schakel.records import (
     StatusRecord,
 )
 from schakel.region import DUO, LEADING, Partner, Region
-from schakel.states import Machine, ParkCause, RequestState, Role, next_state
+from schakel.states import ParkCause
 
 COORDINATOR: Final = "coordinator"
 CONTRADICTED: Final = "answer-contradicted"
-REROUTE: Final = "reroute-asked"
 OTHER: Final = "other"
 REASONS: Final = frozenset({"no-capacity", "not-suitable", "wrongly-addressed", "already-involved", OTHER})
-NOTED: Final = "noted"
 STALE: Final = "answer:stale-version"
-EVENT: Final = {"received": "receive", "confirmed": "confirm", "declined": "decline"}
-ENDING: Final = frozenset({"confirm", "decline"})  # with these the clocks of a request stop
-SETTLED: Final = frozenset({RequestState.CONFIRMED, RequestState.DECLINED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +78,31 @@ class OwnWords:
 
 class Involvement:
     def __init__(
-        self, *, store: InvolvementStore, region: Region, vault: Vault, new_id: Callable[[], str], log: Log
+        self,
+        *,
+        store: InvolvementStore,
+        region: Region,
+        vault: Vault,
+        new_id: Callable[[], str],
+        acting: Acting,
+        log: Log,
     ) -> None:
+        """`acting` takes the answers on what was asked beside taking part."""
         self._ledger = store.ledger
         self._admin = store.admin
         self._region = region
         self._vault = vault
         self._new_id = new_id
         self._log = log
-        self._telling = Telling(region=region, new_id=new_id)
+        self._acting = acting
 
     # -- answering
 
     async def answer(
         self, partner: Partner, answer: Answer, *, now: datetime, if_version: int | None = None
     ) -> AnswerOutcome:
-        """Records the word of `partner`. Raises Refusal naming the rule; an unknown reference is kept and parked.
+        """Records the word of `partner` on whatever it was asked. Raises Refusal naming the rule; what fits nothing is
+        kept and parked.
 
         `if_version`: only when the request still stands as the partner saw it; else Conflict."""
         _check_reason(answer)
@@ -111,9 +116,24 @@ class Involvement:
             received_at=now,
             if_version=if_version,
         )
-        (outcome,) = await self._ledger.answer_many([arrival], self.decide)
+        outcome = await self._say(partner, answer, arrival)
         self._log.info("answer.taken", partner=partner.id, outcome=outcome.outcome, state=outcome.request_state)
         return outcome
+
+    async def _say(self, partner: Partner, answer: Answer, arrival: AnswerArrival) -> AnswerOutcome:
+        """On its request; else on what it was asked beside that; else it waits for a person."""
+        try:
+            if arrival.answer in EVENT:
+                (outcome,) = await self._ledger.answer_many([arrival], self.decide)
+                return outcome
+        except NotFound:
+            pass
+        try:
+            done = await self._acting.answered(partner, answer, arrival_id=arrival.id, now=arrival.received_at)
+        except NotFound:
+            (outcome,) = await self._ledger.answer_many([_as_note(arrival)], self._unmatched)
+            return outcome
+        return AnswerOutcome(done.outcome, done.made.get("state"))
 
     async def unread(
         self, partner: Partner, reference: str, body: bytes, media_type: str, trouble: Unmappable, *, now: datetime
@@ -134,12 +154,14 @@ class Involvement:
         return outcome
 
     def decide(self, arrival: AnswerArrival, facts: RequestFacts | None) -> AnswerDecision:
-        """What an answer does to its request; called inside the store's transaction. Raises Refusal."""
+        """What an answer does to its request; called inside the store's transaction. Raises Refusal; NotFound when the
+        reference is no request's of this partner, or its case is erased."""
         digest = self._digest(arrival)
         if arrival.trouble is not None:
             return self._parked(arrival, digest, arrival.trouble)
-        if facts is None:
-            return self._unmatched(arrival, digest)
+        case = None if facts is None else facts.ledger
+        if facts is None or case is None:
+            raise NotFound()
         if arrival.if_version not in (None, facts.version):
             raise Conflict(_finding("version", STALE, _STALE_NL, _STALE_EN))
         if (
@@ -148,38 +170,37 @@ class Involvement:
             and "contact" not in json.loads(arrival.detail)
         ):
             raise Refusal(_finding("contact", "answer:reachable-person", _REACHABLE_NL, _REACHABLE_EN))
-        event = self._event(arrival, facts)
-        if event is None and (arrival.answer != NOTED or facts.last_answer_digest == digest):
-            return AnswerDecision(event=None, sealed=None, digest=digest)  # a repeat, or `received` after the answer
+        weighed = weigh(arrival.answer, facts.state, same=facts.last_answer_digest == digest)
+        if not weighed.recorded:
+            return AnswerDecision(event=None, sealed=None, digest=digest)
         place = SealPlace("answer", arrival.id, "detail")
-        sealed = self._vault.seal(facts.wrapped_key, arrival.detail, owner=facts.case_id, place=place)
-        contradicts = facts.state in SETTLED and event is not None
+        follows = effects(arrival, case, facts.id, weighed, self._acting.tools)
+        if weighed.contradicts:  # with what follows: that closes the alarms that the answer settles
+            follows = together([follows, LedgerDecision(alarms=(self._contradicted(facts),))])
+        telling = self._acting.tools.telling
         return AnswerDecision(
-            told=self._telling.answered(facts.sources, facts.role, event, arrival.id),
-            event=event,
-            sealed=sealed,
+            told=telling.answered(facts.sources, facts.role, weighed.event, arrival.id) if is_open(case) else (),
+            event=weighed.event,
+            sealed=self._vault.seal(facts.wrapped_key, arrival.detail, owner=facts.case_id, place=place),
             digest=digest,
-            keep=event is None,
-            contradicts=contradicts,
-            alarm=self._contradicted(facts) if contradicts else self._rerouted(arrival, facts),
-            ledger=LedgerDecision(ended=(EndedDeadline(facts.id, event),)) if event in ENDING else None,
+            keep=weighed.keep,
+            contradicts=weighed.contradicts,
+            ledger=follows,
         )
 
-    def _event(self, arrival: AnswerArrival, facts: RequestFacts) -> str | None:
-        """The move that the answer makes; None: none. Whoever tells how it stands has received it."""
-        event = EVENT.get(arrival.answer, "receive")
-        return event if next_state(Machine.REQUEST, facts.state, event, Role.RECIPIENT) else None
-
     def _digest(self, arrival: AnswerArrival) -> bytes:
-        """Keyed: a telephone number is too short to stand under a plain hash."""
-        return self._vault.blind("answer", arrival.answer, arrival.reason_code or "", arrival.detail.decode())
+        """Keyed: a telephone number is too short to stand under a plain hash. The same words at another time are the
+        same words."""
+        words = json.loads(arrival.detail)
+        words.pop("answeredAt", None)
+        return self._vault.blind("answer", arrival.answer, arrival.reason_code or "", _bytes(words).decode())
 
-    def _unmatched(self, arrival: AnswerArrival, digest: bytes) -> AnswerDecision:
+    def _unmatched(self, arrival: AnswerArrival, facts: RequestFacts | None) -> AnswerDecision:
         cause = ParkCause.UNMATCHED_ANSWER
         text = self._region.causes.get(cause)
         rule = "answer:no-request-of-this-partner"
         finding = _finding("reference", rule, text.nl if text else rule, text.en if text else rule)
-        return self._parked(arrival, digest, AnswerTrouble(cause, (finding,)))
+        return self._parked(arrival, self._digest(arrival), AnswerTrouble(cause, (finding,)))
 
     def _parked(self, arrival: AnswerArrival, digest: bytes, trouble: AnswerTrouble) -> AnswerDecision:
         """Kept under a key of its own, because it belongs to no request yet."""
@@ -211,20 +232,6 @@ class Involvement:
             owner=COORDINATOR,
             nl=f"{name} ({facts.role}) komt terug op een eerder antwoord. Ga na wat nu geldt.",
             en=f"{name} ({facts.role}) goes back on an earlier answer. Find out what holds now.",
-        )
-
-    def _rerouted(self, arrival: AnswerArrival, facts: RequestFacts) -> NewAlarm | None:
-        """Nothing is sent on by itself: where it should go is a person's decision."""
-        if "rerouteTo" not in json.loads(arrival.detail):
-            return None
-        partner = self._region.partner(facts.partner)
-        name = partner.name if partner else facts.partner
-        return NewAlarm(
-            cause=REROUTE,
-            subject=facts.id,
-            owner=COORDINATOR,
-            nl=f"{name} ({facts.role}) zegt dat dit naar een andere organisatie moet. Beslis wie dit krijgt.",
-            en=f"{name} ({facts.role}) says that this should go to another organisation. Decide who gets it.",
         )
 
     # -- seeing
@@ -378,8 +385,20 @@ def _check_reason(answer: Answer) -> None:
 def _detail(answer: Answer) -> bytes:
     """The part that can name a person, as JSON with sorted keys: the same answer gives the same bytes."""
     said = answer.to_json()
-    kept = {name: said[name] for name in ("reasonText", "contact", "rerouteTo", "answeredAt") if name in said}
-    return json.dumps(kept, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    kept = ("reasonText", "contact", "rerouteTo", "answeredAt", "level", "until")
+    return _bytes({name: said[name] for name in kept if name in said})
+
+
+def _as_note(arrival: AnswerArrival) -> AnswerArrival:
+    """What fits nothing is kept with its word beside it: no request can have been answered with it."""
+    if arrival.answer in EVENT:
+        return arrival
+    detail = _bytes({**json.loads(arrival.detail), "answer": arrival.answer})
+    return replace(arrival, answer=NOTED, detail=detail)
+
+
+def _bytes(words: Mapping[str, Any]) -> bytes:
+    return json.dumps(words, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _finding(place: str, rule: str, nl: str, en: str) -> Finding:

@@ -522,13 +522,30 @@ class Reroute(Frozen):
 class Answer(Frozen):
     """What a partner says on its own request (`answer@1`), in whichever format.
 
-    `noted`: it tells how it stands, and neither confirms nor declines.
+    On a request to take part: received, in-consideration, confirmed, declined, withdrawn, completed. On a request for
+    more or less effort: accepted, adjusted (with `level`, `until` or both), not-possible. On a question after a person:
+    known, unknown. On a hand-over: confirmed, declined. `noted`: it tells how it stands, and says none of these.
     """
 
     reference: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
-    answer: Literal["received", "confirmed", "declined", "noted"]
+    answer: Literal[
+        "received",
+        "in-consideration",
+        "confirmed",
+        "declined",
+        "withdrawn",
+        "completed",
+        "accepted",
+        "adjusted",
+        "not-possible",
+        "known",
+        "unknown",
+        "noted",
+    ]
     reason_code: Code | None = None
     reason_text: FreeText | None = None
     contact: Contact | None = None
     reroute_to: Reroute | None = None
     answered_at: AwareDatetime | None = None
+    level: Annotated[str, Field(min_length=1, max_length=200), Sensitivity.FREE_TEXT] | None = None  # adjusted: this
+    until: AwareDatetime | None = None  # adjusted: until then

@@ -10,8 +10,7 @@ from typing import Final
 
 from schakel.acts.reading import choice, maybe_moment, maybe_words, words
 from schakel.acts.refusals import refused
-from schakel.acts.tools import LIVE, Tools, entry, is_open, lead_of, repeated, role_of, started, until, words_of
-from schakel.deadlines import deadline_for
+from schakel.acts.tools import LIVE, Tools, entry, is_open, lead_of, norms, repeated, role_of, until, words_of
 from schakel.ledger_records import Act, CaseLedger, Involved, LedgerDecision, LedgerEntry
 from schakel.message import Phase
 from schakel.records import NewDeadline
@@ -49,9 +48,7 @@ def milestone(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
 def from_then(case: CaseLedger, tools: Tools, event: str, at: datetime) -> Iterator[NewDeadline]:
     """The norms of the case that an event starts for those who take part; not one whose end is on record already."""
     for one in by_role(case):
-        for made in started(case, tools, subject=case.id, event=event, partner=one.partner, role=one.role, at=at):
-            if not _over(case, tools, made):
-                yield made
+        yield from norms(case, tools, subject=case.id, event=event, partner=one.partner, role=one.role, at=at)
 
 
 def by_role(case: CaseLedger) -> tuple[Involved, ...]:
@@ -62,20 +59,6 @@ def by_role(case: CaseLedger) -> tuple[Involved, ...]:
         if one.state in LIVE:
             found[one.role] = one
     return tuple(found.values()) if lead is None else tuple({**found, lead.role: lead}.values())
-
-
-def _over(case: CaseLedger, tools: Tools, made: NewDeadline) -> bool:
-    """What would end this clock happened later than what starts it: they came in out of order."""
-    row = deadline_for(
-        tools.region.deadlines, role=made.role, programme=case.programme, urgency=made.urgency, kind=made.kind
-    )
-    ends = row.until if row is not None else ()
-    return any(
-        line.event in ends
-        and (line.valid_from > made.started_at or (line.valid_from == made.started_at and line.event != made.event))
-        for line in case.entries
-        if line.subject == case.id
-    )
 
 
 def _check_own_clock(act: Act, case: CaseLedger, tools: Tools, event: str) -> None:

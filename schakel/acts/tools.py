@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from schakel.acts.refusals import refused
 from schakel.clocks import Clocks
-from schakel.deadlines import due_of
+from schakel.deadlines import deadline_for, due_of
 from schakel.decision import Asking
 from schakel.feedback import Telling
 from schakel.ledger_records import (
@@ -47,8 +47,6 @@ class Noticing(Protocol):
         role: str,
         urgency: str,
         request_id: str | None = None,
-        *,
-        programme: str = "",
     ) -> NewDelivery: ...
 
 
@@ -130,21 +128,48 @@ def entry(
 ) -> NewEntry:
     """The act's line in the ledger, under the act's own id; `words` (default: what the act says) are sealed with who
     said it, as the organisation asserts."""
-    row = entry_id or act.id
     said: dict[str, Any] = dict(act.fields if words is None else words)
     said |= {"kind": act.kind, "actor": {"name": act.name, "function": act.function}}
     if act.evidence:
         said["evidence"] = act.evidence
-    return NewEntry(
-        id=row,
+    return line(
+        case,
+        tools,
+        entry_id=entry_id or act.id,
         subject=subject,
         event=event,
-        actor=act.actor,
-        role=role_of(act, case).value,
+        by=(act.actor, role_of(act, case)),
         medium=act.medium,
         valid_from=valid_from or act.valid_from or act.at,
         valid_to=valid_to or act.valid_to,
-        sealed=seal(case, tools, "ledger_entry", row, "words", said),
+        words=said,
+    )
+
+
+def line(
+    case: CaseLedger,
+    tools: Tools,
+    *,
+    entry_id: str,
+    subject: str,
+    event: str,
+    by: tuple[str, Role],
+    medium: str,
+    valid_from: datetime,
+    valid_to: datetime | None = None,
+    words: Mapping[str, Any],
+) -> NewEntry:
+    """A line in the ledger; `words` are sealed."""
+    return NewEntry(
+        id=entry_id,
+        subject=subject,
+        event=event,
+        actor=by[0],
+        role=by[1].value,
+        medium=medium,
+        valid_from=valid_from,
+        valid_to=valid_to,
+        sealed=seal(case, tools, "ledger_entry", entry_id, "words", words),
     )
 
 
@@ -205,6 +230,27 @@ def started(
         urgency=case.urgency,
         at=at,
         order_end=case.order_end,
+    )
+
+
+def norms(
+    case: CaseLedger, tools: Tools, *, subject: str, event: str, partner: str, role: str, at: datetime
+) -> tuple[NewDeadline, ...]:
+    """The same, without those whose end is on record already: what happened may be told out of order."""
+    made = started(case, tools, subject=subject, event=event, partner=partner, role=role, at=at)
+    return tuple(one for one in made if not _ended_since(case, tools, one))
+
+
+def _ended_since(case: CaseLedger, tools: Tools, made: NewDeadline) -> bool:
+    row = deadline_for(
+        tools.region.deadlines, role=made.role, programme=case.programme, urgency=made.urgency, kind=made.kind
+    )
+    ends = row.until if row is not None else ()
+    return any(
+        each.event in ends
+        and (each.valid_from > made.started_at or (each.valid_from == made.started_at and each.event != made.event))
+        for each in case.entries
+        if each.subject == case.id
     )
 
 

@@ -65,16 +65,15 @@ def withdraw(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
     )
 
 
-def left(case: CaseLedger, one: Involved, by: str) -> tuple[tuple[Transition, ...], tuple[EndedDeadline, ...]]:
-    """What ends with an involvement: its clocks, the effort that was asked of it, and its establishment."""
+def left(
+    case: CaseLedger, one: Involved, by: str, *, released: bool = True
+) -> tuple[tuple[Transition, ...], tuple[EndedDeadline, ...]]:
+    """What ends with an involvement: its clocks, the effort that was asked of it and, with `released`, what the lead
+    established of it."""
     moves, ended = effort.dropped(case, one.id, by)
-    if one.established and one.establishment is not None:
-        moves += (released(one.establishment, by),)
+    if released and one.established and one.establishment is not None:
+        moves += (Transition(Machine.ESTABLISHMENT, one.establishment, "release", Role.HUB, "hub", by),)
     return moves, (EndedDeadline(one.id, by), *ended)
-
-
-def released(establishment: str, by: str) -> Transition:
-    return Transition(Machine.ESTABLISHMENT, establishment, "release", Role.HUB, "hub", by)
 
 
 def _involved(act: Act, case: CaseLedger) -> Involved:
