@@ -3,9 +3,16 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from collections.abc import Callable
+from pathlib import Path
 
-from connectors.formats.strict_json import read_json
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mappings
+from connectors.formats.strict_json import _DOUBT, _read_at_once, _read_in_doubt, read_json
 from schakel.errors import Malformed
 
 
@@ -73,3 +80,48 @@ def test_never_says_the_value() -> None:
         with pytest.raises(Malformed) as caught:
             read_json(body)
         assert "CANARY" not in f"{caught.value} {caught.value.findings}"
+
+
+# -- beyond doubt ------------------------------------------------------------------------------------------------------
+
+KEYS = st.sampled_from(["a", "b", "é", 'x":', "a:", " :", "\\", '"', "\t", "\x7f"])
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**55), 2**55),
+    st.sampled_from([2**53 - 1, 2**53, 2**64, 10**30, 1.5, -0.0, 1e15, 1e17, 1e300, 1e-320]),
+    st.sampled_from(["", 'x":y', "a :b", "\u0000", "\ud800", "\U0001f600", "\\u0000", "{[", "\x1f"]),
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=20
+)
+
+
+def outcome(read: Callable[[bytes], object], body: bytes) -> object:
+    try:
+        value = read(body)
+    except Malformed as refusal:
+        return refusal.findings
+    return repr(value)
+
+
+@given(value=VALUES, blanks=st.sampled_from([(",", ":"), (", ", ": "), (",\n ", " : ")]), ascii=st.booleans())
+def test_what_is_read_at_once_reads_as_what_was_doubted(value: object, blanks: tuple[str, str], ascii: bool) -> None:
+    body = json.dumps(value, separators=blanks, ensure_ascii=ascii).encode("utf-8", "surrogatepass")
+    assert outcome(read_json, body) == outcome(_read_in_doubt, body)
+
+
+@given(value=VALUES, data=st.data())
+def test_so_do_damaged_documents(value: object, data: st.DataObject) -> None:
+    body = bytearray(json.dumps({"a": value, "b": {"a": 1}}, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(body) - 1))
+        body[place] = data.draw(st.sampled_from(list(b'"\\:,{}[]ab01 \n\x00\xff.e-')))
+    assert outcome(read_json, bytes(body)) == outcome(_read_in_doubt, bytes(body))
+
+
+def test_most_documents_are_beyond_doubt() -> None:
+    for name in ("thv_aanmelding", "cit_fhir", "referral_json", "case_message_json"):
+        for path in sorted((Path(mappings.__file__).parent / name / "examples").glob("*.json")):
+            doubted = _read_at_once(path.read_bytes()) is _DOUBT
+            assert doubted is (path.name == "dubbele-sleutel.json"), path.name
