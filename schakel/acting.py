@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from schakel.acts import closing, effort, establishing, milestones, withdrawal
 from schakel.acts.asking import ask
-from schakel.acts.reading import words
+from schakel.acts.reading import maybe_words, words
 from schakel.acts.refusals import refused
 from schakel.acts.tools import CLOCK, OPERATOR, Tools, matter_of, repeated, role_of, words_of
 from schakel.errors import Forbidden, NotFound, Refusal
@@ -232,7 +232,8 @@ def _check_fields(act: Act, kind: Kind) -> None:
     for name in act.fields:
         if name not in known:
             raise refused("act:unknown-field", name if name.isascii() and name.isalnum() and len(name) < 33 else "act")
-    if act.actor.startswith(OPERATOR) and not (act.actor.removeprefix(OPERATOR).strip() and act.fields.get("reason")):
+    reason = maybe_words(act, "reason")
+    if act.actor.startswith(OPERATOR) and not (act.actor.removeprefix(OPERATOR).strip() and reason):
         raise refused("act:operator-gives-reason", "reason")
 
 
