@@ -43,6 +43,14 @@ class Db(Protocol):
     def value(self, sql: str, **values: Any) -> Any:
         """The first column of the first row; None without a row."""
 
+    def many(self, sql: str, asked: Sequence[dict[str, Any]]) -> list[list[Row]]:
+        """The rows for each set of values."""
+
+    def lock(self, sql: str, **values: Any) -> None:
+        """Before reading what is decided on: whoever locks the same rows waits for this transaction to end.
+
+        `sql` locks rows (FOR UPDATE); an engine with one writer at a time does not need it."""
+
     def numbered(self, recipient: str, write: Callable[[int], None]) -> None:
         """Calls `write` with the recipient's next number, before COMMIT: at once, or after all other work.
 

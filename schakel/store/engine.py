@@ -59,7 +59,7 @@ class Backend(Protocol):
         """Why the last commit failed; None after one that went well."""
 
     def commit(self, batch: Sequence[Job]) -> None:
-        """Runs and commits; afterwards each job has a result or an error. Never raises."""
+        """Runs and commits; afterwards each job has a result or an error."""
 
     def read(self, work: Callable[[Db], T]) -> T:
         """What was committed. Raises Unacceptable when the database cannot be read."""
@@ -161,7 +161,11 @@ class Engine:
 
     def _run(self) -> None:
         while batch := self._queue.take():
-            self._backend.commit(batch)
+            try:
+                self._backend.commit(batch)
+            except Exception as fault:  # one of ours: nobody may wait for ever, and the next batch goes on
+                for job in batch:
+                    job.result, job.error = None, fault
             _tell(batch)
         self._backend.close_thread()
 

@@ -75,8 +75,13 @@ class SqliteDb:
         row = self._execute(sql, values).fetchone()
         return None if row is None else row[0]
 
+    def many(self, sql: str, asked: Sequence[dict[str, Any]]) -> list[list[Row]]:
+        return [self.all(sql, **values) for values in asked]
+
+    def lock(self, sql: str, **values: Any) -> None:
+        """There is one writer at a time (BEGIN IMMEDIATE)."""
+
     def numbered(self, recipient: str, write: Callable[[int], None]) -> None:
-        """At once: there is one writer at a time (BEGIN IMMEDIATE)."""
         write(int(self.value(NEXT_NUMBER, partner=recipient)))
 
     def script(self, sql: str) -> None:

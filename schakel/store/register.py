@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from schakel.ports import Store
+from schakel.store.postgres import PostgresStore
 from schakel.store.sqlite import SqliteStore
 
-ADAPTERS: Final[dict[str, type[Store]]] = {"sqlite": SqliteStore}
+ADAPTERS: Final[dict[str, type[Store]]] = {"sqlite": SqliteStore, "postgresql": PostgresStore}

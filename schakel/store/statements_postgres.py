@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The store's SQL in PostgreSQL's own words, and what waits to be written, with rows of one statement side by side."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Values = dict[str, Any]
+
+_WORDS: Final = re.compile(r"'(?:[^']|'')*'|/\*!postgresql (.*?)\*/|(?<![:\w]):([a-z_]\w*)|%", re.DOTALL)
+_INSERT: Final = re.compile(
+    r"\s*INSERT INTO (\w+) \(([^()]*)\)\s+VALUES \(([^()]*)\)(\s+ON CONFLICT (?:\([\w, ]+\) )?DO NOTHING)?\s*"
+)
+_PLACE: Final = re.compile(r"\s*(?::(\w+)|[\w']+)\s*")
+_READS: Final = re.compile(r"\s*(?:SELECT|WITH)\b")
+
+# Column → its type, of every table of the hub.
+COLUMNS: Final = """
+SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = current_schema()"""
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """An INSERT of many rows: each value is an array, and all arrays have the length of the rows."""
+
+    sql: str
+    types: Mapping[str, str]
+
+    def columns(self, rows: Sequence[Values]) -> Values:
+        columns: Values = {}
+        for name in self.types:
+            column = [row[name] for row in rows]
+            # An array of nothing has no type of its own: it goes as text.
+            columns[name] = (
+                column if any(one is not None for one in column) else "{" + ",".join(["NULL"] * len(column)) + "}"
+            )
+        return columns
+
+
+class Statements:
+    """Translations, made once for each text. `columns`: what COLUMNS gives."""
+
+    def __init__(self, columns: Sequence[tuple[str, str, str]]) -> None:
+        self._types = {(table, column): kind for table, column, kind in columns}
+        self._own: dict[str, str] = {}
+        self._writes: dict[str, bool] = {}
+        self._together: dict[str, Together | None] = {}
+
+    def own(self, sql: str) -> str:
+        """`:name` becomes psycopg's placeholder, and what is meant for PostgreSQL alone is let through."""
+        known = self._own.get(sql)
+        if known is None:
+            known = self._own[sql] = _WORDS.sub(_own_word, sql)
+        return known
+
+    def writes(self, sql: str) -> bool:
+        known = self._writes.get(sql)
+        if known is None:
+            known = self._writes[sql] = _READS.match(sql) is None
+        return known
+
+    def together(self, sql: str) -> Together | None:
+        """None: rows of this statement are written one by one."""
+        if sql not in self._together:
+            self._together[sql] = self._make_together(sql)
+        return self._together[sql]
+
+    def _make_together(self, sql: str) -> Together | None:
+        found = _INSERT.fullmatch(sql)
+        if found is None:
+            return None
+        table, columns, values, conflict = found.groups()
+        names = [column.strip() for column in columns.split(",")]
+        places = [_PLACE.fullmatch(value) for value in values.split(",")]
+        types: dict[str, str] = {}
+        selected = []
+        for column, place in zip(names, places, strict=True):
+            kind = self._types.get((table, column))
+            if place is None or kind is None:
+                return None
+            value = place.group(1)
+            selected.append(place.group(0).strip() if value is None else f"wanted.{value}")
+            if value is not None:
+                types[value] = kind
+        arrays = ", ".join(f"%({name}){'b' if kind == 'bytea' else 's'}::{kind}[]" for name, kind in types.items())
+        own = (
+            f"INSERT INTO {table} ({columns}) SELECT {', '.join(selected)} "  # noqa: S608 (our own statement)
+            f"FROM unnest({arrays}) AS wanted ({', '.join(types)}){conflict or ''}"
+        )
+        return Together(own, types)
+
+
+def _own_word(found: re.Match[str]) -> str:
+    own, name = found.groups()
+    if name is not None:
+        return f"%({name})s"
+    if own is not None:
+        return str(own)
+    return found.group(0).replace("%", "%%")
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """A piece of work, with what it put."""
+
+    lengths: list[int]  # of the groups, when it began
+    puts: bool = False
+    sent: bool = False  # some of it is with the server
+
+
+@dataclass(slots=True)
+class Written:
+    """What was put and not sent yet: groups of rows of one statement, in an order that keeps each piece's own order."""
+
+    groups: list[tuple[str, list[Values]]] = field(default_factory=list)
+    _places: dict[str, list[int]] = field(default_factory=dict)  # statement → its groups
+    _locks: list[tuple[str, list[Values]]] = field(default_factory=list)
+    _scopes: list[Scope] = field(default_factory=list)
+    _place: int = 0  # the next row goes into this group or a later one
+
+    def __bool__(self) -> bool:
+        return bool(self.groups or self._locks)
+
+    def put(self, sql: str, values: Values) -> None:
+        places = self._places.setdefault(sql, [])
+        nearest = bisect_left(places, self._place)
+        if nearest == len(places):
+            places.append(len(self.groups))
+            self.groups.append((sql, []))
+        self._place = places[nearest]
+        self.groups[self._place][1].append(values)
+        for scope in self._scopes:
+            scope.puts = True
+
+    def first(self, sql: str, values: Values) -> None:
+        """Goes before all that was put."""
+        self._locks.append((sql, [values]))
+
+    def at_once(self) -> None:
+        """A statement that writes is about to be sent."""
+        for scope in self._scopes:
+            scope.sent = True
+
+    def take(self) -> list[tuple[str, list[Values]]]:
+        taken = self._locks + self.groups
+        for scope in self._scopes:
+            scope.sent = scope.sent or scope.puts
+            scope.puts, scope.lengths = False, []
+        self.groups, self._locks, self._places, self._place = [], [], {}, 0
+        return taken
+
+    def enter(self) -> Scope:
+        """A piece of work begins, which depends on no other that is not sent yet, but on the one around it."""
+        if not any(scope.puts for scope in self._scopes):
+            self._place = 0
+        scope = Scope([len(rows) for _, rows in self.groups])
+        self._scopes.append(scope)
+        return scope
+
+    def leave(self, scope: Scope) -> None:
+        self._scopes.remove(scope)
+        self._place = max(len(self.groups) - 1, 0)
+
+    def forget(self, scope: Scope) -> bool:
+        """Takes back what the piece of work put. False: some of it was sent."""
+        self._scopes.remove(scope)
+        if scope.sent:
+            return False
+        for (_, rows), length in zip(self.groups, scope.lengths, strict=False):
+            del rows[length:]
+        for sql, _ in self.groups[len(scope.lengths) :]:
+            self._places[sql].pop()
+        del self.groups[len(scope.lengths) :]
+        self._place = max(len(self.groups) - 1, 0)
+        return True
