@@ -104,6 +104,7 @@ CREATE TABLE message (
     versions              TEXT NOT NULL,
     warnings              TEXT NOT NULL,
     first_warnings        TEXT NOT NULL,     -- as they were said when it came
+    occurred_at           TEXT CHECK (length(occurred_at) = 27), -- the incident, as far as the source says
     received_at           TEXT NOT NULL CHECK (length(received_at) = 27),
     erase_at              TEXT,              -- as long as the case; set when it closes
     erased_at             TEXT,
@@ -275,7 +276,8 @@ CREATE TABLE deadline (
     role       TEXT NOT NULL,
     urgency    TEXT NOT NULL,
     order_end  TEXT,
-    started_at TEXT NOT NULL CHECK (length(started_at) = 27),
+    started_at TEXT NOT NULL CHECK (length(started_at) = 27), -- when that happened
+    made_at    TEXT NOT NULL CHECK (length(made_at) = 27),    -- when the hub knew
     due_at     TEXT NOT NULL CHECK (length(due_at) = 27),
     next_at    TEXT CHECK (length(next_at) = 27), -- the next step
     seen_at    TEXT,                         -- up to when its steps were told

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from schakel.audit import Signer
@@ -39,12 +40,13 @@ from schakel.records import (
     OwnRequests,
     ParkedRow,
     Rendered,
+    ReportFacts,
     RequestQuery,
     SecretRow,
     StatusRecord,
 )
 from schakel.states import Role
-from schakel.store import admin, alarms, case_ledger, deadlines, delivery, intake, ledger, operations, own
+from schakel.store import admin, alarms, case_ledger, deadlines, delivery, intake, ledger, operations, own, report
 from schakel.store.db import Db
 from schakel.store.engine import Engine
 from schakel.store.events import Author
