@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from jsonschema import Draft202012Validator
 
+from connectors.formats.schema_check import SchemaCheck
 from connectors.formats.schema_findings import CODES, findings_of, unfolded
 from connectors.formats.strict_json import read_json
 from mappings.canonical_schemas import case_message_schema, referral_schema
@@ -48,7 +48,7 @@ class CanonicalReader:
             REFERRAL: _Kind("referral-json", referral_schema(), (), ("sentAt",)),
             CASE_MESSAGE: _Kind("case-message-json", case_message_schema(), ("message",), ("message", "receivedAt")),
         }
-        self._validators = {name: Draft202012Validator(kind.schema) for name, kind in self._kinds.items()}
+        self._checks = {name: SchemaCheck(kind.schema) for name, kind in self._kinds.items()}
 
     def read(self, body: bytes) -> Envelope:
         """Raises Malformed with up to twenty findings."""
@@ -57,7 +57,7 @@ class CanonicalReader:
         kind = self._kinds.get(name) if isinstance(name, str) else None
         if kind is None or not isinstance(name, str):
             raise Malformed(_WHICH)
-        errors = [each for error in self._validators[name].iter_errors(document) for each in unfolded(error)]
+        errors = [each for error in self._checks[name].errors(document) for each in unfolded(error)]
         if faults := findings_of(error for error in errors if error.validator not in CODES):
             raise Malformed(*faults)
         holder = _at(document, kind.references)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from jsonschema import Draft202012Validator
 
 import mappings
 from connectors.formats.canonical_json import is_canonical
 from connectors.formats.json_reply import accepted_json
+from connectors.formats.schema_check import SchemaCheck
 from connectors.formats.schema_findings import findings_of
 from connectors.formats.strict_json import read_json
 from schakel.errors import Finding, Malformed, Refusal, UnsupportedFormat
@@ -33,7 +33,7 @@ class ThvJson:
     media_types: tuple[str, ...] = ("application/json",)
 
     def __init__(self, schema: Path = SCHEMA) -> None:
-        self._validator = Draft202012Validator(json.loads(schema.read_bytes()))
+        self._check = SchemaCheck(json.loads(schema.read_bytes()))
 
     def recognises(self, body: bytes) -> bool:
         """Any JSON that is neither FHIR nor canonical: what is wrong with it is better said by `read` than by 415."""
@@ -42,7 +42,7 @@ class ThvJson:
     def read(self, body: bytes) -> Envelope:
         """Raises Malformed with up to twenty findings."""
         document = read_json(body)
-        if faults := findings_of(self._validator.iter_errors(document)):
+        if faults := findings_of(self._check.errors(document)):
             raise Malformed(*faults)
         content = {name: each for name, each in document.items() if name != _SENT_AT}
         return Envelope(

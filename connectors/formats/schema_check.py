@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Checks JSON documents against a schema: a compiled validator says whether they fit, `jsonschema` where they do not.
+
+Nearly every document fits, and that is known in a hundredth of the time. The compiled one is never believed when it
+refuses: what `jsonschema` takes is taken. That it takes nothing which `jsonschema` refuses, a test tries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+import jsonschema_rs
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+
+class SchemaCheck:
+    """One schema, compiled."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema = schema
+        self._quick = jsonschema_rs.Draft202012Validator(dict(schema))
+
+    def fits(self, document: Any) -> bool:
+        """True: it fits. False: nothing is known yet."""
+        try:
+            return self._quick.is_valid(document)
+        except (TypeError, ValueError):  # no JSON value in its eyes
+            return False
+
+    def errors(self, document: Any) -> Iterable[ValidationError]:
+        """Where the document does not fit; nothing when it does."""
+        return () if self.fits(document) else self._exact.iter_errors(document)
+
+    @cached_property
+    def _exact(self) -> Draft202012Validator:
+        return Draft202012Validator(self._schema)
