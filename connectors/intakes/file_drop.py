@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from connectors.formats.csv_table import Table, TableRow, fault, read_csv
+from connectors.formats.foreign import looks_like
 from connectors.formats.thv_csv import REFERENCE, VERSION, ThvCsv
 from connectors.formats.xlsx_table import MAGIC, OLD_EXCEL, read_xlsx
 from connectors.intakes.drop_folder import MAX_FILE, DropFolder, Taken, Watch
 from connectors.intakes.drop_result import RowResult, accepted, refused, result_file
 from schakel.errors import Finding, Malformed, Refusal, SchakelError, Unacceptable
+from schakel.likeness import RULE as NOT_EXPECTED
 from schakel.log import Log
 from schakel.ports import AdminStore, Clock, Envelope, Receipt, Vault
 from schakel.records import AuditEntry, NewAlarm
@@ -206,12 +208,12 @@ class FileDrop:
             raise Malformed(_OLD)
         try:
             table = read_xlsx(body) if body.startswith(MAGIC) else read_csv(body)
-        except Malformed:
-            raise
+            self._format.check_header(table)
+        except Malformed as refusal:
+            raise _explained(refusal, body, self._format.name) from None
         except Exception as error:  # a fault of ours: the file must not be taken up for ever
             self._log.error("drop.reader-faulty", exc_info=error)
             raise Malformed(_FAULTY) from None
-        self._format.check_header(table)
         return table
 
     async def _rows(self, partner: Partner, table: Table, stop: asyncio.Event) -> list[RowResult]:
@@ -288,6 +290,16 @@ class _Source:
     told: set[str]  # names of files of which a human was told that they wait
 
 
+def _explained(refusal: Malformed, body: bytes, own: str) -> Malformed:
+    """With what was expected and what this looks like, where that is another kind of file."""
+    seen = looks_like(body)
+    if own in seen.read_by or seen.nl.startswith(_WORKBOOK):
+        return refusal
+    nl = f"Verwacht: een CSV-bestand of Excel-werkmap (.xlsx) met een kolom {REFERENCE}. Dit lijkt op: {seen.nl}."
+    en = f"Expected: a CSV file or Excel workbook (.xlsx) with a column {REFERENCE}. This looks like: {seen.en}."
+    return Malformed(*refusal.findings, Finding("file", NOT_EXPECTED, nl, en), status=refusal.status)
+
+
 def _waves(table: Table) -> list[list[TableRow]]:
     by_reference: dict[str, list[TableRow]] = {}
     for row in table.rows:
@@ -325,6 +337,7 @@ async def _pause(stop: asyncio.Event, seconds: float) -> bool:
     return True
 
 
+_WORKBOOK: Final = "een Excel-werkmap"
 _TOO_LARGE: Final[Finding] = fault(
     "file", "drop:size", f"Het bestand is groter dan {MAX_FILE // 2**20} MiB", f"Larger than {MAX_FILE // 2**20} MiB"
 )

@@ -177,18 +177,22 @@ async def test_a_file_renamed_from_part_is_taken_at_once(dropped: Dropped) -> No
 
 
 @pytest.mark.parametrize(
-    ("content", "rule"),
+    ("content", "told"),
     [
-        (b"%PDF-1.7\n...", "drop"),
+        (b"%PDF-1.7\n...\n", "een kolom kenmerk. Dit lijkt op: een PDF."),
+        (b"<!doctype html>\n<html></html>\n", "Dit lijkt op: een webpagina (HTML)."),
+        (b'{"resourceType": "Bundle"}\n', "Dit lijkt op: FHIR (JSON)."),
+        (b"MSH|^~\\&|X\r\n", "Dit lijkt op: HL7 versie 2."),
+        (b"zomaar een regel\n", "Dit lijkt op: platte tekst."),
         (b"\xd0\xcf\x11\xe0 an old workbook\n", "xls"),
-        (b"PK\x03\x04 no zip at all\r\n", "xlsx"),
+        (b"PK\x03\x04 no zip at all\r\n", ""),
         (b"versie;soort\r\n1;aanmelding\r\n", "kenmerk"),
         (b"\r\n", "leeg"),
         (b"kenmerk;toelichting\r\nA;\x00\r\n", "stuurteken"),
     ],
 )
 async def test_what_cannot_be_read_at_all_is_set_apart_sealed_and_alarmed(
-    dropped: Dropped, content: bytes, rule: str
+    dropped: Dropped, content: bytes, told: str
 ) -> None:
     done = await dropped.put("a.csv", content)
     if content.startswith(b"PK"):
@@ -198,6 +202,7 @@ async def test_what_cannot_be_read_at_all_is_set_apart_sealed_and_alarmed(
     assert await dropped.alarms() == {"drop-file-refused": 1}
     (result,) = dropped.results()
     assert (result["uitkomst"], result["bericht_id"]) == ("geweigerd", "")
+    assert told in result["reden_nl"]
     assert len(list((dropped.place / "geweigerd").iterdir())) == 2
     assert list((dropped.place / "bezig").iterdir()) == []
 
