@@ -54,7 +54,7 @@ from schakel.records import (
     SealPlace,
     SourceMessage,
 )
-from schakel.region import Receiving, Region
+from schakel.region import DUO, LEADING, Receiving, Region
 from schakel.routing import CurrentTeam, Park, Routed, Router, RoutingFacts
 from schakel.states import MessageState, ParkCause, RequestState
 
@@ -111,8 +111,14 @@ class _Household:
 
     @property
     def team(self) -> tuple[tuple[str, str], ...]:
-        recipients = self.case.recipients if self.case else ()
-        return tuple(dict.fromkeys((one.partner, one.role) for one in recipients))
+        """Who has the case. A team that declined is asked again by a new message, as long as no other took its place; a
+        partner that declined is not."""
+        known = self.case.recipients if self.case else ()
+        on = [one for one in known if one.request_state in LIVE]
+        for side in (LEADING, DUO):
+            if not any(one.role in side for one in on):
+                on += [one for one in known if one.role in side][-1:]
+        return tuple(dict.fromkeys((one.partner, one.role) for one in known if one in on))
 
 
 class Asking:
@@ -420,9 +426,11 @@ class Decider:
         fresh = self._router.route(facts, today=today)
         if not home.team or (not home.own and fresh.parking is not None):
             return fresh  # as it would be without the match: the reply never reveals one
+        gone = [side for side in (LEADING, DUO) if not any(role in side for _, role in home.team)]
+        afresh = [pair for pair in fresh.targets for side in gone if pair[1] in side]
         current = CurrentTeam(
             municipality=home.case.municipality if home.case else None,
-            recipients=home.team,
+            recipients=(*home.team, *afresh),
             own=home.own,
             secret_move=municipality.secret_move(
                 referral,

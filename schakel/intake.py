@@ -36,6 +36,7 @@ from schakel.records import Accepted, Arrival, Decision, Facts, ParkedFacts, Sea
 from schakel.region import Partner, Region
 from schakel.release import Releaser
 from schakel.rendering import Mapper
+from schakel.routing import for_sender
 
 BATCH: Final = 200  # arrivals in one transaction
 WAIT_A_MOMENT: Final = 2  # seconds; Retry-After when too many wait
@@ -226,7 +227,7 @@ class Intake:
                     nl=one.nl,
                     en=one.en,
                 )
-                for one in accepted.routing
+                for one in for_sender(accepted.routing)
             ),
             warnings=accepted.warnings,
             parked_cause=accepted.parked_cause,

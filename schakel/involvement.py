@@ -43,6 +43,7 @@ from schakel.records import (
     StatusRecord,
 )
 from schakel.region import DUO, LEADING, Partner, Region
+from schakel.routing import for_sender
 from schakel.states import ParkCause
 
 COORDINATOR: Final = "coordinator"
@@ -330,7 +331,7 @@ class Involvement:
                     "nl": one.nl,
                     "en": one.en,
                 }
-                for one in record.routing
+                for one in (record.routing if partner is None else for_sender(record.routing))
             ],
             "warnings": findings_json(record.warnings),
         }

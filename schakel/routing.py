@@ -7,6 +7,7 @@ only a secret address tells of is for the lead alone (sending the case elsewhere
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from typing import Any, Final
@@ -14,7 +15,7 @@ from typing import Any, Final
 from schakel.errors import ConfigurationError, Finding
 from schakel.jsonata import Expression, JsonataError
 from schakel.records import RoutingDecision
-from schakel.region import LEADING, Region, Route, Sentence, Target
+from schakel.region import DUO, LEADING, Region, Route, Sentence, Target
 from schakel.states import ParkCause
 
 DELIVER: Final = "deliver"
@@ -22,9 +23,11 @@ WITHHOLD: Final = "withhold"
 PARK: Final = "park"
 NO_ROUTE: Final = "no-route"
 RESPONSIBLE_TEAM: Final = "responsible-team"
+ASKED_IN: Final = "asked-in"  # by the lead: whom it works with is none of a sender's business
 MUNICIPALITY_REVIEW: Final = "municipality-review"
 COORDINATOR: Final = "coordinator"
 LEAD: Final = "lead"
+TEAM: Final = LEADING | DUO
 _FALLBACK: Final = Sentence(
     nl="Geen regel van deze regio bepaalt wie dit krijgt; een mens beslist.",
     en="No rule of this region says who gets this; a person decides.",
@@ -33,6 +36,10 @@ _FALLBACK: Final = Sentence(
 _RESPONSIBLE: Final = Sentence(
     nl="Het team dat voor dit huishouden verantwoordelijk is, krijgt dit bericht.",
     en="The team that is responsible for this household gets this message.",
+)
+_ASKED_IN: Final = Sentence(
+    nl="Deze partner is door het leidende team bij de zaak gevraagd, en krijgt wat zijn rol mag zien.",
+    en="The team that leads asked this partner in; it gets what its role may see.",
 )
 _REVIEW: Final = Sentence(
     nl="Het bericht is bezorgd; een mens beziet of de gemeente nog klopt.",
@@ -114,7 +121,8 @@ class Router:
     def route(self, facts: RoutingFacts, *, today: date, current: CurrentTeam | None = None) -> Routed:
         """`today`: the local day of receipt. `current`: the team of the known case; without recipients it is no team.
 
-        The decisions may be shown to the sender: they never say that another source's case was matched.
+        What `for_sender` leaves of the decisions may be shown to the sender: it never says that another source's case
+        was matched.
         """
         if current is not None and current.recipients:
             return self._to_current_team(facts, current, today)
@@ -164,11 +172,14 @@ class Router:
 
     def _to_current_team(self, facts: RoutingFacts, current: CurrentTeam, today: date) -> Routed:
         fresh = self._fresh(facts, today)
-        if set(fresh.targets) == set(current.recipients):  # reads exactly as a first message would
+        team = tuple(pair for pair in current.recipients if pair[1] in TEAM)
+        if set(fresh.targets) == set(team):  # reads exactly as a first message would
             decisions, rule = fresh.decisions, fresh.rule
         else:
             rule = RESPONSIBLE_TEAM
-            decisions = tuple(_row(partner, role, DELIVER, rule, _RESPONSIBLE) for partner, role in current.recipients)
+            decisions = tuple(_row(partner, role, DELIVER, rule, _RESPONSIBLE) for partner, role in team)
+        asked_in = (pair for pair in current.recipients if pair not in team)
+        decisions += tuple(_row(partner, role, DELIVER, ASKED_IN, _ASKED_IN) for partner, role in asked_in)
         park = self._beside(facts, current, fresh)
         if park is not None and current.own:
             decisions += (_row(None, LEAD, PARK, MUNICIPALITY_REVIEW, _REVIEW),)
@@ -192,6 +203,11 @@ class Router:
     def _parked(rule: str, why: Sentence, park: Park, withheld: tuple[RoutingDecision, ...]) -> Routed:
         decisions = (_row(None, LEAD, PARK, rule, why), *withheld)
         return Routed(targets=(), parking=park, rule=rule, decisions=decisions)
+
+
+def for_sender(decisions: Iterable[RoutingDecision]) -> tuple[RoutingDecision, ...]:
+    """What the sender of a message may read of who gets it."""
+    return tuple(one for one in decisions if one.rule != ASKED_IN)
 
 
 def compile_condition(source: str, place: str, known: frozenset[str], faults: list[Finding]) -> Expression | None:

@@ -145,7 +145,7 @@ def _follows(arrival: AnswerArrival, case: CaseLedger, one: Involved, weighed: W
         )
     if event in LEAVES or event == "decline":
         moves, ended = left(case, one, event or "", released=event in LEAVES)
-        return LedgerDecision(moves=moves, ended=ended)
+        return LedgerDecision(moves=moves, ended=ended, silenced=(one.id,) if event in LEAVES else ())
     return LedgerDecision()
 
 
@@ -161,9 +161,12 @@ def _turns(
 ) -> LedgerDecision:
     """What it means for the case as a whole: a team is lost or found again, or the case should go elsewhere."""
     happened, at = arrival.id, arrival.received_at
-    if "rerouteTo" in detail:
-        return declines.sent_on(case, one, detail["rerouteTo"], tools, happened=happened, at=at)
-    if weighed.event == "decline":
+    gone = weighed.event == "decline" or weighed.event in LEAVES
+    if "rerouteTo" in detail and weighed.event != "confirm" and weighed.event not in LEAVES:
+        on = declines.sent_on(case, one, detail["rerouteTo"], tools, happened=happened, at=at)
+        moves, ended = ((), ()) if gone or not on.moves else left(case, one, declines.SUPERSEDE)
+        return together([on, LedgerDecision(moves=moves, ended=ended)])
+    if gone:
         return declines.declined(case, one, tools, happened=happened, at=at)
     if weighed.event == "confirm":
         return declines.confirmed(case, one, tools, happened=happened)

@@ -12,14 +12,17 @@ from typing import Any, Final
 
 from schakel.acts.asking import FITS
 from schakel.acts.tools import LIVE, Tools, told
-from schakel.ledger_records import CaseLedger, Involved, LedgerDecision
+from schakel.ledger_records import CaseLedger, EndedDeadline, Involved, LedgerDecision, Transition
 from schakel.records import NewParked, ToldSource
 from schakel.region import DUO, LEADING, TurningPoint
-from schakel.states import CaseState, ParkCause, RequestState
+from schakel.states import CaseState, Machine, ParkCause, RequestState, Role
 
 COORDINATOR: Final = "coordinator"
 ON_HOLD: Final = "on-hold"
 RESUMED: Final = "resumed"
+SUPERSEDE: Final = "supersede"
+REROUTED: Final = "rerouted"
+GONE: Final = frozenset({RequestState.WITHDRAWN, RequestState.COMPLETED, RequestState.SUPERSEDED})
 CAUSES: Final = {"lead": ParkCause.LEAD_DECLINED, "duo": ParkCause.DUO_DECLINED}
 
 
@@ -51,13 +54,16 @@ def declined(case: CaseLedger, one: Involved, tools: Tools, *, happened: str, at
 def sent_on(
     case: CaseLedger, one: Involved, to: Mapping[str, Any], tools: Tools, *, happened: str, at: datetime
 ) -> LedgerDecision:
-    """A partner says that another organisation should have it (`{oin?, name}`): a person decides."""
-    if case.state != CaseState.OPEN:
+    """A partner says that another organisation should have it (`{oin?, name}`): its request ends, a person decides."""
+    if case.state != CaseState.OPEN or one.state in GONE:
         return LedgerDecision()
     alone = side_of(one.role) == "lead" and not others_on(case, one.role, one.id)
     return LedgerDecision(
+        moves=(Transition(Machine.REQUEST.value, one.id, SUPERSEDE, Role.HUB.value, one.partner, REROUTED),),
+        ended=(EndedDeadline(one.id, SUPERSEDE),),
         parked=(_parked(ParkCause.REROUTE_ASKED, _meant(one, to, tools), tools, at),),
         deliveries=_waiting(case, tools, happened) if alone else (),
+        silenced=(one.id,),
     )
 
 

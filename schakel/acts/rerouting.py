@@ -14,7 +14,8 @@ from typing import Final
 from schakel.acts.asking import asked_in, may_be_asked
 from schakel.acts.declines import goes_on, others_on, side_of
 from schakel.acts.refusals import refused
-from schakel.acts.tools import OPERATOR, Tools, entry, live, together
+from schakel.acts.tools import ANSWERED, LIVE, OPERATOR, Tools, entry, live, together
+from schakel.acts.withdrawal import left
 from schakel.ledger_records import Act, CaseLedger, Involved, LedgerDecision, Transition
 from schakel.records import ParkedRow
 from schakel.region import LEADING
@@ -25,6 +26,7 @@ RELEASE: Final = "release"
 RETRY: Final = "retry"
 DROP: Final = "drop"
 REPLACED: Final = "replaced"
+SUPERSEDE: Final = "supersede"
 TEAMS: Final = frozenset({ParkCause.LEAD_DECLINED, ParkCause.DUO_DECLINED, ParkCause.REROUTE_ASKED})
 
 
@@ -73,21 +75,36 @@ class Rerouter:
         partner = may_be_asked(case, self._tools, partner_id, role)
         if live(case, partner_id, role) is not None:
             raise refused("ask:already-asked", "to")
-        if role in LEADING and others_on(case, role, ""):
-            raise refused("ask:leads-already", "to")
         act = _act(settling, case, partner_id, role, self._tools)
         request, carried = asked_in(act, case, self._tools, partner, role)
-        replaced = [one for one in case.involved if one.role == role and one.state == RequestState.DECLINED]
-        replaced = replaced if side_of(role) else []  # another partner takes nobody's place
+        replaced = _replaced(case, role)
+        left_behind = [left(case, one, SUPERSEDE) for one in replaced]
         return LedgerDecision(
             about=case.newest_message,
             requests=(request,),
-            moves=tuple(_superseded(one, act.actor) for one in replaced),
+            moves=(
+                *(_superseded(one, act.actor) for one in replaced),
+                *(move for moves, _ in left_behind for move in moves),
+            ),
             entries=(entry(act, case, self._tools, subject=request.id, event="ask"),),
+            ended=tuple(each for _, ended in left_behind for each in ended),
             deliveries=(*carried, *(goes_on(case, self._tools, act.id) if role in LEADING else ())),
             silenced=tuple(one.id for one in replaced),
             made={"id": request.id},
         )
+
+
+def _replaced(case: CaseLedger, role: str) -> list[Involved]:
+    """Whose place the successor takes: teams that declined, and one that was asked to lead and has not answered (a new
+    message asks a team that declined anew). Raises Refusal when a team leads: it hands the case over."""
+    if side_of(role) is None:
+        return []
+    on = [one for one in case.involved if side_of(one.role) == side_of(role)]
+    if role not in LEADING:
+        return [one for one in on if one.state == RequestState.DECLINED]
+    if any(one.state in ANSWERED for one in on):
+        raise refused("ask:leads-already", "to")
+    return [one for one in on if one.state in LIVE or one.state == RequestState.DECLINED]
 
 
 def _act(settling: Settling, case: CaseLedger, partner: str, role: str, tools: Tools) -> Act:
@@ -105,4 +122,4 @@ def _act(settling: Settling, case: CaseLedger, partner: str, role: str, tools: T
 
 
 def _superseded(one: Involved, actor: str) -> Transition:
-    return Transition(Machine.REQUEST.value, one.id, "supersede", Role.OPERATOR.value, actor, REPLACED)
+    return Transition(Machine.REQUEST.value, one.id, SUPERSEDE, Role.OPERATOR.value, actor, REPLACED)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from schakel.acts import effort
+from schakel.acts import declines, effort
 from schakel.acts.reading import partner_in, words
 from schakel.acts.refusals import refused
 from schakel.acts.tools import (
@@ -19,6 +19,7 @@ from schakel.acts.tools import (
     repeated,
     role_of,
     started,
+    together,
     told,
 )
 from schakel.ledger_records import Act, CaseLedger, EndedDeadline, Involved, LedgerDecision, Transition
@@ -57,12 +58,14 @@ def withdraw(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
     one = _involved(act, case)
     line = entry(act, case, tools, subject=one.id, event=WITHDRAW)
     moves, ended = left(case, one, WITHDRAW)
-    return LedgerDecision(
+    done = LedgerDecision(
         moves=(Transition(Machine.REQUEST, one.id, WITHDRAW, Role.OPERATOR, act.actor), *moves),
         entries=(line,),
         ended=ended,
+        silenced=(one.id,),
         made={"id": one.id, "state": RequestState.WITHDRAWN.value},
     )
+    return together([done, declines.declined(case, one, tools, happened=line.id, at=act.at)])
 
 
 def left(

@@ -41,6 +41,7 @@ SELECT id, source, versions FROM message WHERE case_id = :case_id AND state = 'r
 ADD_ANSWER: Final = """
 INSERT INTO answer (id, request_id, parked_id, partner, answer, reason_code, digest, sealed, wrapped_key, at)
 VALUES (:id, :request_id, :parked_id, :partner, :answer, :reason_code, :digest, :sealed, :wrapped_key, :at)"""
+STATE_OF: Final = "SELECT state FROM request WHERE id = :id"
 CONTRADICTED: Final = "UPDATE request SET contradicted = 1 WHERE id = :id"
 
 # Which delivery carried the reference to the partner: the first one rendered for it, when none has arrived yet.
@@ -74,11 +75,12 @@ def answer(db: Db, arrival: AnswerArrival, decide: DecideAnswer, terms: Terms) -
     if decision.alarm is not None:
         raise_alarm(db, decision.alarm, now=arrival.received_at)
     _imply_receipt(db, row["id"], terms, now=arrival.received_at)
-    if decision.ledger is not None:
-        write(db, row["case_id"], decision.ledger, terms, now=arrival.received_at)
     hub = Author(Role.HUB, "hub", arrival.received_at)
     for told in decision.told:
         add_delivery(db, told.message_id, row["case_id"], told.delivery, hub, terms)
+    if decision.ledger is not None:
+        write(db, row["case_id"], decision.ledger, terms, now=arrival.received_at)
+        state = db.value(STATE_OF, id=row["id"])
     return AnswerOutcome("contradicts" if decision.contradicts else "recorded", state)
 
 

@@ -168,8 +168,9 @@ async def test_a_declined_lead_is_asked_anew_by_an_update(stage: Stage) -> None:
     await stage.hub.dispatch.run_once()
     views = stage.views()
     assert views["vvt"][1]["request"]["reference"] != reference
-    duo = views["lokaal-team-den-haag"]
-    assert duo[1]["request"]["reference"] == duo[0]["request"]["reference"]
+    first, on_hold, second = views["lokaal-team-den-haag"]
+    assert on_hold["occasion"] == "on-hold"
+    assert second["request"]["reference"] == first["request"]["reference"]
 
 
 # -- a person's hand ---------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from schakel.message import (
 )
 from schakel.region import RemarkRule
 from schakel.region_files import load_region
-from schakel.routing import FACTS, CurrentTeam, Routed, Router, RoutingFacts
+from schakel.routing import FACTS, CurrentTeam, Routed, Router, RoutingFacts, for_sender
 from schakel.states import ParkCause
 
 REGION = load_region(FOLDER / "haaglanden")
@@ -276,3 +276,13 @@ def test_a_remark_that_reads_a_name_is_refused():
     assert [(one.place, one.rule) for one in caught.value.findings] == [
         ("routes.yaml remarks[naam].when", "known-fact")
     ]
+
+
+def test_whom_the_lead_asked_in_gets_the_next_message_and_the_sender_hears_nothing_of_it() -> None:
+    first = ROUTER.route(facts(), today=TODAY)
+    involved = (*first.targets, ("reclassering", "partner"))
+    current = CurrentTeam(municipality=facts().municipality, recipients=involved, own=False)
+    later = ROUTER.route(facts(), today=TODAY, current=current)
+    assert later.targets == involved
+    assert {(one.recipient, one.role) for one in later.decisions if one.outcome == "deliver"} == set(involved)
+    assert for_sender(later.decisions) == first.decisions
