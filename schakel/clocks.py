@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -30,8 +30,10 @@ class Clocks:
         urgency: str,
         at: datetime,
         order_end: datetime | None = None,
+        recorded: Mapping[str, datetime] | None = None,
     ) -> tuple[NewDeadline, ...]:
-        """Every clock that `event` starts for this partner in this role, each with its first step."""
+        """Every clock that `event` starts for this partner in this role, each with its first step. `recorded`: when
+        what may end it happened last; a clock whose end is on record since `at` is none."""
         dues = clock_for(
             self._deadlines, event=event, role=role, programme=programme, urgency=urgency, at=at, order_end=order_end
         )
@@ -50,4 +52,5 @@ class Clocks:
                 order_end=order_end,
             )
             for due in dues
+            if not any(recorded[end] >= at for end in due.until if recorded and end in recorded)
         )

@@ -15,7 +15,7 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from schakel import household, municipality
+from schakel import household, municipality, orders
 from schakel.clocks import ACCEPTED, Clocks
 from schakel.deadlines import due_at
 from schakel.disclosure import Secrecy
@@ -31,7 +31,6 @@ from schakel.message import (
     MessageHeader,
     MessageKind,
     Municipality,
-    OrderStatus,
     Programme,
     Referral,
 )
@@ -128,7 +127,7 @@ class Asking:
         self._region = region
         self._vault = vault
         self._new_id = new_id
-        self._clocks = Clocks(deadlines=region.deadlines, new_id=new_id)
+        self.clocks = Clocks(deadlines=region.deadlines, new_id=new_id)
 
     def ask(
         self,
@@ -180,7 +179,7 @@ class Asking:
             reference=self._vault.reference("request", request_id),
             case_reference=self._vault.reference("case", f"{case_id}:{partner}"),
             due_at=due_at(self._region.deadlines, role=role, programme=programme, urgency=urgency, start=now),
-            deadlines=self._clocks.started(
+            deadlines=self.clocks.started(
                 subject=request_id,
                 event=event,
                 partner=partner,
@@ -257,10 +256,13 @@ class Decider:
         kind = self._kind(referral, home)
         today = arrival.received_at.astimezone(LOCAL).date()
         where = self._where(referral, home, today)
-        orders = household.known_orders(referral, self._vault.blind)
-        ordinal = referral.trigger.restraining_order.ordinal or 0 if referral.trigger.restraining_order else 0
+        order = referral.trigger.restraining_order
+        told_orders = household.known_orders(referral, self._vault.blind)
+        ordinal = order.ordinal or 0 if order else 0
         known_orders = home.case.orders if home.case else ()
-        count = household.order_count((*known_orders, *orders), max(ordinal, home.case.max_ordinal if home.case else 0))
+        count = household.order_count(
+            (*known_orders, *told_orders), max(ordinal, home.case.max_ordinal if home.case else 0)
+        )
         routing_facts = RoutingFacts(
             source=arrival.source,
             programme=referral.programme.value,
@@ -289,9 +291,10 @@ class Decider:
             change=CaseChange(
                 municipality=where.code if where.in_region and not (home.case and home.case.municipality) else None,
                 urgency=referral.urgency.value,
-                order_end=_order_end(referral),
+                order_end=orders.ends_at(order),
+                order_over=orders.is_over(order, (*known_orders, *told_orders), self._vault.blind),
                 secrecy=self._sealed_secrecy(home),
-                orders=orders,
+                orders=told_orders,
                 max_ordinal=ordinal,
                 shared=self._shared(home),
             ),
@@ -307,6 +310,16 @@ class Decider:
             suggestions=home.chosen.suggestions,
             warnings=(*_losses(reading), *(where.findings if where.in_region else ())),
             occurred_at=_occurred_at(referral),
+            deadlines=orders.clocks_of(
+                self._asking.clocks,
+                order,
+                case_id=home.id,
+                team=routed.targets,
+                programme=referral.programme,
+                urgency=referral.urgency,
+                now=arrival.received_at,
+                recorded=home.case.recorded if home.case else {},
+            ),
         )
 
     def _told(self, arrival: Arrival, reading: Reading, parked: Sequence[NewParked]) -> tuple[NewDelivery, ...]:
@@ -510,14 +523,6 @@ def _occurred_at(referral: Referral) -> datetime | None:
     """The incident; else what the source says happened in its own world."""
     incident = referral.trigger.incident
     return (incident.occurred_at if incident else None) or referral.occurred_at
-
-
-def _order_end(referral: Referral) -> datetime | None:
-    """When the restraining order ends, as far as the source says so."""
-    order = referral.trigger.restraining_order
-    if order is None or order.status not in (OrderStatus.IMPOSED, OrderStatus.EXTENDED):
-        return None
-    return order.extended_until or order.ends_at
 
 
 def share_secrecy(vault: Vault, one: CaseFacts, other: CaseFacts) -> bytes | None:

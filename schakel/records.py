@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from schakel.errors import Finding
@@ -113,6 +113,7 @@ class CaseFacts:
     max_ordinal: int
     recipients: tuple[Recipient, ...]
     joined: tuple[JoinedCase, ...] = ()  # younger cases that were joined to it
+    recorded: Mapping[str, datetime] = field(default_factory=dict)  # when each milestone happened last
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ class CaseChange:
     municipality: str | None = None
     urgency: str | None = None
     order_end: datetime | None = None  # the last one counts
+    order_over: bool = False  # its order was withdrawn: nothing ends any more, and the order's clocks stop
     secrecy: bytes | None = None
     orders: tuple[KnownOrder, ...] = ()
     max_ordinal: int = 0
@@ -236,6 +238,7 @@ class Decision:
     suggestions: tuple[tuple[str, str], ...]  # (other case id, kinds of shared keys)
     warnings: tuple[Finding, ...]
     occurred_at: datetime | None = None  # the incident, as far as the source says
+    deadlines: tuple[NewDeadline, ...] = ()  # the clocks of the case itself that the message starts
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from typing import Final
 from schakel.decision import LIVE, Asking
 from schakel.errors import Finding, Refusal
 from schakel.message import CaseMessage, Programme
+from schakel.orders import clocks_of
 from schakel.ports import Vault
-from schakel.records import CaseChange, Decision, ParkedFacts, RoutingDecision, SealPlace
+from schakel.records import CaseChange, Decision, NewDeadline, ParkedFacts, RoutingDecision, SealPlace
 from schakel.region import DUO, LEADING, Partner
 from schakel.states import MessageState
 
@@ -64,6 +65,26 @@ class Releaser:
             parked=(),
             suggestions=(),
             warnings=(),
+            deadlines=self._order_clocks(message, targets, facts, now) if facts.parked.whole else (),
+        )
+
+    def _order_clocks(
+        self, message: CaseMessage, targets: Sequence[tuple[str, str]], facts: ParkedFacts, now: datetime
+    ) -> tuple[NewDeadline, ...]:
+        """What the order starts for who leads, now that somebody does."""
+        case = facts.case
+        if case is None:
+            return ()
+        live = ((one.partner, one.role) for one in case.recipients if one.request_state in LIVE)
+        return clocks_of(
+            self._asking.clocks,
+            message.trigger.restraining_order,
+            case_id=case.id,
+            team=(*targets, *live),
+            programme=message.case.programme,
+            urgency=message.case.urgency,
+            now=now,
+            recorded=case.recorded,
         )
 
 

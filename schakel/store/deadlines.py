@@ -18,16 +18,26 @@ from schakel.store.rows import Row, maybe_moment, maybe_text, moment, text
 END: Final = """
 UPDATE deadline SET ended_at = :now, ended_by = :by
 WHERE subject = :subject AND ended_at IS NULL AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind)"""
-CAUSE: Final = "deadline:"  # of a ladder's alarm, before the kind
+END_STARTED: Final = """
+UPDATE deadline SET ended_at = :now, ended_by = :by
+WHERE case_id = :case_id AND subject = :case_id AND event = :event AND ended_at IS NULL"""
+# A new one in the place of the one that runs, but for the very same again.
+END_OTHER: Final = """
+UPDATE deadline SET ended_at = :now, ended_by = :event
+WHERE subject = :subject AND kind = :kind AND ended_at IS NULL
+    AND NOT (event = :event AND partner = :partner AND started_at = :started_at AND due_at = :due_at)"""
+# The alarms of clocks that run no more.
 CLOSE_LADDERS: Final = """
 UPDATE alarm SET acknowledged_by = 'hub', acknowledged_at = :now
 WHERE subject = :subject AND acknowledged_by IS NULL AND substr(cause, 1, 9) = 'deadline:'
-    AND (CAST(:cause AS TEXT) IS NULL OR cause = :cause)"""
+    AND NOT EXISTS (SELECT 1 FROM deadline d WHERE d.subject = alarm.subject AND d.ended_at IS NULL
+        AND 'deadline:' || d.kind = alarm.cause)"""
 START: Final = """
 INSERT INTO deadline (id, case_id, subject, kind, event, partner, role, urgency, order_end, started_at, made_at,
     due_at, next_at)
 VALUES (:id, :case_id, :subject, :kind, :event, :partner, :role, :urgency, :order_end, :started_at, :now,
-    :due_at, :next_at)"""
+    :due_at, :next_at)
+ON CONFLICT (subject, kind) WHERE ended_at IS NULL DO NOTHING"""
 
 # A clock, with who leads the case now: whoever confirmed that last, else whoever was asked last.
 RUNNING: Final = """
@@ -53,8 +63,16 @@ WHERE id = :id AND ended_at IS NULL AND steps = :known AND next_at = :was_next""
 
 
 def start(db: Db, case_id: str, new: NewDeadline, *, now: datetime) -> None:
-    """One of a kind runs for a subject: a new one ends the one before."""
-    end(db, EndedDeadline(new.subject, new.event, new.kind), now=now)
+    """One of a kind runs for a subject: a new one ends the one before. The very same again goes on as it runs."""
+    same = {"subject": new.subject, "kind": new.kind, "event": new.event, "partner": new.partner}
+    times = {"started_at": text(new.started_at), "due_at": text(new.due_at), "now": text(now)}
+    db.put(END_OTHER, **same, **times)
+    db.put(CLOSE_LADDERS, subject=new.subject, now=text(now))
+    first(db, case_id, new, now=now)
+
+
+def first(db: Db, case_id: str, new: NewDeadline, *, now: datetime) -> None:
+    """Of a subject that has no clocks yet."""
     db.put(
         START,
         id=new.id,
@@ -76,8 +94,13 @@ def start(db: Db, case_id: str, new: NewDeadline, *, now: datetime) -> None:
 def end(db: Db, ended: EndedDeadline, *, now: datetime) -> None:
     """With the clock its ladder stops: the alarm is closed."""
     db.put(END, subject=ended.subject, kind=ended.kind, by=ended.by, now=text(now))
-    cause = None if ended.kind is None else f"{CAUSE}{ended.kind}"
-    db.put(CLOSE_LADDERS, subject=ended.subject, cause=cause, now=text(now))
+    db.put(CLOSE_LADDERS, subject=ended.subject, now=text(now))
+
+
+def end_started(db: Db, case_id: str, event: str, *, by: str, now: datetime) -> None:
+    """The clocks of the case itself that this event started."""
+    db.put(END_STARTED, case_id=case_id, event=event, by=by, now=text(now))
+    db.put(CLOSE_LADDERS, subject=case_id, now=text(now))
 
 
 def due(db: Db, *, now: datetime, limit: int) -> list[RunningDeadline]:

@@ -25,7 +25,8 @@ CHANGE_CASE: Final = """
 UPDATE case_file SET
     municipality = COALESCE(:municipality, municipality),
     urgency = COALESCE(:urgency, urgency),
-    order_end = CASE WHEN order_end IS NULL OR order_end < :order_end THEN :order_end ELSE order_end END,
+    order_end = CASE WHEN :order_over = 1 THEN NULL
+        WHEN order_end IS NULL OR order_end < :order_end THEN :order_end ELSE order_end END,
     secrecy_version = CASE WHEN :newly_secret = 1 THEN secrecy_version + 1 ELSE secrecy_version END,
     secrecy = COALESCE(:secrecy, secrecy),
     max_ordinal = CASE WHEN max_ordinal < :max_ordinal THEN :max_ordinal ELSE max_ordinal END
@@ -56,6 +57,9 @@ DO UPDATE SET imposed_at = COALESCE(excluded.imposed_at, known_order.imposed_at)
 FORGET_UNNUMBERED: Final = """
 DELETE FROM known_order WHERE case_id = :case_id AND number IS NULL AND imposed_at = (
     SELECT o.imposed_at FROM known_order o WHERE o.case_id = :case_id AND o.number = :number)"""
+
+ORDER_IMPOSED: Final = "order-imposed"
+ORDER_OVER: Final = "order-over"
 
 LAST_ROUND: Final = "SELECT COALESCE(max(round), 0) FROM routing_decision WHERE message_id = :message_id"
 ADD_ROUTING: Final = """
@@ -115,10 +119,15 @@ def write_case(db: Db, decision: Decision, *, now: datetime) -> None:
         municipality=change.municipality,
         urgency=change.urgency,
         order_end=maybe_text(change.order_end),
+        order_over=int(change.order_over),
         newly_secret=int(change.secrecy is not None),
         secrecy=change.secrecy,
         max_ordinal=change.max_ordinal,
     )
+    if change.order_over:
+        deadlines.end_started(db, decision.case_id, ORDER_IMPOSED, by=ORDER_OVER, now=now)
+    for started in decision.deadlines:
+        deadlines.start(db, decision.case_id, started, now=now)
     for joined, secrecy in change.shared:
         db.put(SHARE_SECRECY, id=joined, secrecy=secrecy)
     programme = None if decision.new_case is None else decision.new_case.programme
@@ -213,7 +222,7 @@ def add_request(db: Db, message_id: str, case_id: str, request: NewRequest, auth
         due_at=text(request.due_at),
     )
     for started in request.deadlines:
-        deadlines.start(db, case_id, started, now=author.now)
+        deadlines.first(db, case_id, started, now=author.now)
 
 
 def add_deliveries(

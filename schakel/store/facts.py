@@ -8,7 +8,7 @@ from typing import Final
 
 from schakel.records import CaseFacts, Facts, JoinedCase, KnownOrder, MatchKey, Recipient
 from schakel.store.db import Db
-from schakel.store.rows import Row, maybe_moment
+from schakel.store.rows import Row, maybe_moment, moment
 
 # Kinds that join by themselves; any other kind is only a suggestion (ARCHITECTURE §4, Case).
 STRONG: Final = frozenset({"source-case", "order", "pair"})
@@ -34,6 +34,10 @@ WHERE case_id = :case_id AND state NOT IN ('withdrawn', 'superseded') ORDER BY a
 JOINED: Final = """
 SELECT id, wrapped_key, secrecy FROM case_file
 WHERE joined_to = :case_id AND wrapped_key IS NOT NULL ORDER BY id"""
+
+# When what is on record of the case itself happened last.
+RECORDED: Final = """
+SELECT event, max(valid_from) AS at FROM ledger_entry WHERE case_id = :case_id AND subject = :case_id GROUP BY event"""
 
 
 def facts_of(db: Db, keys: Sequence[MatchKey]) -> Facts:
@@ -70,6 +74,7 @@ def _case_facts(db: Db, row: Row, matched: frozenset[str]) -> CaseFacts:
             for asked in db.all(RECIPIENTS, case_id=case_id)
         ),
         joined=tuple(JoinedCase(**joined) for joined in db.all(JOINED, case_id=case_id)),
+        recorded={line["event"]: moment(line["at"]) for line in db.all(RECORDED, case_id=case_id)},
     )
 
 
