@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
+import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from schakel.errors import ConfigurationError, Finding
-from schakel.ports import AlarmSender, AnswerFormat, Broker, Channel, Clock, Format
+from schakel.hub import Hub, Part
+from schakel.ports import AlarmSender, AnswerFormat, Broker, Channel, Clock, Format, Store
 from schakel.region import Region
 from schakel.settings import Settings
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from schakel.answering import Answering
     from schakel.clock import ClockWork
     from schakel.dispatch import Dispatch
+    from schakel.duty import Duty
     from schakel.intake import AcceptStore, Intake
     from schakel.involvement import Involvement
-    from schakel.ledger_view import LedgerViews
     from schakel.log import Log
     from schakel.preview import Previewer
     from schakel.rendering import Renderer
@@ -45,55 +45,6 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Hub:
-    """Everything that runs in one process. `run` works the deliveries and the clock; the door is the api's."""
-
-    settings: Settings
-    region: Region
-    clock: Clock
-    log: Log
-    vault: FileVault
-    store: SqliteStore
-    broker: Broker
-    formats: Mapping[str, Format]
-    channels: Mapping[str, Channel]
-    intake: Intake
-    dispatch: Dispatch
-    involvement: Involvement
-    answering: Answering
-    acting: Acting
-    ledger_views: LedgerViews
-    clockwork: ClockWork
-    drop: FileDrop | None = None  # None: no folder is watched
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; the loop that fails takes the other along."""
-        self.log.info("hub.started", region=self.region.id, version=self.region.version)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.dispatch.run(stop))
-            group.create_task(self.clockwork.run(stop))
-            if self.drop is not None:
-                group.create_task(self.drop.run(stop))
-        self.log.info("hub.stopped", region=self.region.id)
-
-    async def aclose(self) -> None:
-        """What was under way is sent again, with the same bytes, when its lease has run out."""
-        await self.dispatch.aclose()
-        await self.broker.aclose()
-        for channel in self.channels.values():
-            await channel.aclose()
-        await self.store.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 def region_folder(name: str) -> Path:
@@ -124,14 +75,7 @@ def build(
     senders: Mapping[str, AlarmSender] | None = None,
 ) -> Hub:
     """A hub whose loops do not run yet. Raises ConfigurationError; tests hand in their own clock and adapters."""
-    from broker.address import ServerFiles
-    from broker.open import Surroundings, open_broker
-    from connectors.formats.foreign import looks_like
-    from mappings.engine import to_answer
     from schakel import failpoints
-    from schakel.answering import Answering
-    from schakel.clock import ClockWork
-    from schakel.dispatch import Dispatch, DispatchStore
     from schakel.involvement import Involvement, InvolvementStore
     from schakel.ledger_view import LedgerViews
     from schakel.log import open_log
@@ -142,23 +86,9 @@ def build(
     log = open_log(settings.log_level, sys.stderr)
     vault = open_vault(settings.keys)
     heart = open_heart(settings, vault, time, log)
-    region, new_id = heart.region, heart.new_id
+    region = heart.region
     ways = _channels(settings, region) if channels is None else channels
-    tellers = _senders(settings, region, time) if senders is None else senders
-    broker = open_broker(
-        settings.broker_url,
-        Surroundings(
-            recipients=tuple(partner.id for partner in region.partners if partner.receives),
-            blind=vault.blind,
-            log=log,
-            files=ServerFiles(
-                ca=settings.broker_ca_file,
-                certificate=settings.broker_cert_file,
-                key=settings.broker_key_file,
-                password=settings.broker_password_file,
-            ),
-        ),
-    )
+    broker = _broker(heart)
     store = _store(settings, region, vault)
     intake = heart.intake(store, broker)
     acting = heart.acting(store)
@@ -166,7 +96,7 @@ def build(
         store=InvolvementStore(ledger=store, admin=store),
         region=region,
         vault=vault,
-        new_id=new_id,
+        new_id=heart.new_id,
         acting=acting,
         log=log,
     )
@@ -181,33 +111,92 @@ def build(
         formats=heart.formats,
         channels=ways,
         intake=intake,
-        dispatch=Dispatch(
-            store=DispatchStore(deliveries=store, ledger=store, admin=store),
-            broker=broker,
-            channels=ways,
-            renderer=heart.renderer,
-            region=region,
-            vault=vault,
-            clock=time,
-            new_id=new_id,
-            jitter=random.SystemRandom().random,
-            log=log,
-        ),
+        dispatch=_dispatch(heart, store, broker, ways, time),
         involvement=involvement,
-        answering=Answering(
-            formats={name: each for name, each in heart.formats.items() if isinstance(each, AnswerFormat)},
-            mappings=heart.mappings,
-            to_answer=to_answer,
-            involvement=involvement,
-            deliveries=store,
-            region=region,
-            looks_like=looks_like,
-            log=log,
-        ),
+        answering=_answering(heart, store, involvement),
         acting=acting,
         ledger_views=LedgerViews(ledger=store, admin=store, region=region, vault=vault),
-        clockwork=ClockWork(ledger=store, admin=store, region=region, senders=tellers, clock=time, log=log),
+        clockwork=_clockwork(heart, store, senders, time),
+        clock_duty=_duty(Part.CLOCK, store, time, log),
         drop=_drop(settings, intake, store, heart, time),
+    )
+
+
+def _broker(heart: Heart) -> Broker:
+    from broker.address import ServerFiles
+    from broker.open import Surroundings, open_broker
+
+    settings = heart.settings
+    return open_broker(
+        settings.broker_url,
+        Surroundings(
+            recipients=tuple(partner.id for partner in heart.region.partners if partner.receives),
+            blind=heart.vault.blind,
+            log=heart.log,
+            files=ServerFiles(
+                ca=settings.broker_ca_file,
+                certificate=settings.broker_cert_file,
+                key=settings.broker_key_file,
+                password=settings.broker_password_file,
+            ),
+        ),
+    )
+
+
+def _dispatch(heart: Heart, store: Store, broker: Broker, ways: Mapping[str, Channel], clock: Clock) -> Dispatch:
+    from schakel.dispatch import Dispatch, DispatchStore
+
+    return Dispatch(
+        store=DispatchStore(deliveries=store, ledger=store, admin=store),
+        broker=broker,
+        channels=ways,
+        renderer=heart.renderer,
+        region=heart.region,
+        vault=heart.vault,
+        clock=clock,
+        new_id=heart.new_id,
+        jitter=random.SystemRandom().random,
+        log=heart.log,
+    )
+
+
+def _answering(heart: Heart, store: Store, involvement: Involvement) -> Answering:
+    from connectors.formats.foreign import looks_like
+    from mappings.engine import to_answer
+    from schakel.answering import Answering
+
+    return Answering(
+        formats={name: each for name, each in heart.formats.items() if isinstance(each, AnswerFormat)},
+        mappings=heart.mappings,
+        to_answer=to_answer,
+        involvement=involvement,
+        deliveries=store,
+        region=heart.region,
+        looks_like=looks_like,
+        log=heart.log,
+    )
+
+
+def _clockwork(heart: Heart, store: Store, senders: Mapping[str, AlarmSender] | None, clock: Clock) -> ClockWork:
+    from schakel.clock import ClockWork
+
+    tellers = _senders(heart.settings, heart.region, clock) if senders is None else senders
+    return ClockWork(ledger=store, admin=store, region=heart.region, senders=tellers, clock=clock, log=heart.log)
+
+
+def _duty(part: Part, store: Store, clock: Clock, log: Log) -> Duty:
+    """Its token is made at each start: a process that comes back is another one."""
+    from schakel.duty import Duty
+    from schakel.process import has_ended, this_process
+
+    return Duty(
+        part.value,
+        admin=store,
+        clock=clock,
+        token=secrets.token_hex(16),
+        holder=this_process(),
+        has_ended=has_ended,
+        log=log,
     )
 
 

@@ -440,8 +440,13 @@ class AdminStore(Protocol):
     async def progress(self, object_id: str, *, now: datetime) -> list[Progress]:
         """Of a message or a case (by the hub's own id): each delivery that has not arrived."""
 
-    async def take_duty(self, name: str, token: str, *, holder: str, now: datetime, until: datetime) -> bool:
-        """Takes or keeps what one process does at a time. False: another token's lease still runs."""
+    async def take_duty(
+        self, name: str, token: str, *, holder: str, now: datetime, until: datetime, after: str | None = None
+    ) -> bool:
+        """Takes or keeps what one process does at a time. False: another token's lease still runs, and its holder is
+        not `after` (of which the caller knows that it has ended)."""
+
+    async def duty_holder(self, name: str) -> str | None: ...
 
     async def leave_duty(self, name: str, token: str) -> None: ...
 

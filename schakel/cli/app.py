@@ -59,6 +59,9 @@ def _options(
 
 app.command("init")(home.init)
 app.command("serve")(serve.serve)
+app.command("api")(serve.api)
+app.command("worker")(serve.worker)
+app.command("clock")(serve.clock)
 app.command("demo")(demo.demo)
 app.command("send")(send.send)
 app.command("preview")(preview.preview)

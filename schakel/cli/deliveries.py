@@ -29,7 +29,7 @@ from schakel.cli.moments import ago
 from schakel.cli.opened import opened
 
 if TYPE_CHECKING:
-    from schakel.bootstrap import Hub
+    from schakel.hub import Hub
     from schakel.operating import Stuck
     from schakel.records import Bell
 

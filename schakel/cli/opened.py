@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from schakel.records import AuditEntry
 
 if TYPE_CHECKING:
-    from schakel.bootstrap import Hub
+    from schakel.hub import Hub
     from schakel.settings import Settings
 
 

@@ -29,7 +29,7 @@ from schakel.cli.console import (
 from schakel.cli.opened import note, opened
 
 if TYPE_CHECKING:
-    from schakel.bootstrap import Hub
+    from schakel.hub import Hub
     from schakel.records import Accepted, ParkedRow
 
 group = typer.Typer(help="What waits for a person: look, then retry, release or drop.", no_args_is_help=True)

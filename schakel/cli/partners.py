@@ -13,7 +13,7 @@ from schakel.cli.console import AsJson, Exit, os_user, run, say, show_json, show
 from schakel.cli.opened import note, opened
 
 if TYPE_CHECKING:
-    from schakel.bootstrap import Hub
+    from schakel.hub import Hub
     from schakel.region import Partner
 
 group = typer.Typer(help="Partners, their API keys and webhook secrets.", no_args_is_help=True)

@@ -18,7 +18,7 @@ from schakel.cli.moments import age, ahead
 from schakel.cli.opened import opened
 
 if TYPE_CHECKING:
-    from schakel.bootstrap import Hub
+    from schakel.hub import Hub
     from schakel.operating import Backlog, Pause, Queue
 
 group = typer.Typer(help="What waits for each partner; pause and resume.", invoke_without_command=True)

@@ -1,45 +1,73 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`schakel serve`: the hub, until it is told to stop."""
+"""`schakel serve`, `api`, `worker` and `clock`: the hub, or a part of it, until it is told to stop."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from typing import TYPE_CHECKING
 
 from schakel.cli.console import Exit, run, say, stop
 from schakel.cli.opened import opened
+from schakel.hub import EVERY_PART, Part
 
 if TYPE_CHECKING:
-    from schakel.bootstrap import Hub
+    from schakel.hub import Hub
 
 
 def serve() -> None:
     """Runs the hub: door, deliveries and clock. SIGINT or SIGTERM ends it after what is under way. 5: port taken."""
-    run(_serve())
+    run(_serve(EVERY_PART))
 
 
-async def _serve() -> None:
+def api() -> None:
+    """Runs the door alone, and the drop folder: any number, each on its own address. 5: port taken."""
+    run(_serve(frozenset({Part.API})))
+
+
+def worker() -> None:
+    """Brings deliveries to their recipients: any number of processes share the work."""
+    run(_serve(frozenset({Part.WORKER})))
+
+
+def clock() -> None:
+    """Watches deadlines, rings alarms, links the audit: any number of processes, one at a time has the duty."""
+    run(_serve(frozenset({Part.CLOCK})))
+
+
+async def _serve(parts: frozenset[Part]) -> None:
     async with opened() as hub:
-        await serve_until_told(hub)
+        await serve_until_told(hub, parts)
 
 
-async def serve_until_told(hub: Hub) -> None:
-    """Door and loops, until a signal; the first that fails takes the others along."""
-    from api.server import listen
+async def serve_until_told(hub: Hub, parts: frozenset[Part] = EVERY_PART) -> None:
+    """Door and loops, until a signal; the first that fails takes the others along.
+
+    Nothing new is taken in or claimed after the signal; what is being answered or sent is ended first."""
     from api.server import serve as serve_door
 
     settings = hub.settings
-    try:
-        door = listen(settings.host, settings.port)
-    except OSError as error:
-        raise stop(Exit.UNREACHABLE, f"cannot listen on port {settings.port}: {error.strerror}") from None
+    door = _listen(settings.host, settings.port) if Part.API in parts else None
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    host, port = door.getsockname()[:2]
-    say(f"listens on http://{host}:{port} for region {hub.region.id}")
+    if door is not None:
+        host, port = door.getsockname()[:2]
+        say(f"listens on http://{host}:{port} for region {hub.region.id}")
+    else:
+        say(f"runs as {', '.join(sorted(parts))} for region {hub.region.id}")
     async with asyncio.TaskGroup() as group:
-        group.create_task(serve_door(hub, sockets=[door], stop=told))
-        group.create_task(hub.run(told))
+        if door is not None:
+            group.create_task(serve_door(hub, sockets=[door], stop=told))
+        group.create_task(hub.run(told, parts))
     say("stopped; what was under way is done or will be taken up at the next start")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    from api.server import listen
+
+    try:
+        return listen(host, port)
+    except OSError as error:
+        raise stop(Exit.UNREACHABLE, f"cannot listen on port {port}: {error.strerror}") from None

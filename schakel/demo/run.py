@@ -18,7 +18,7 @@ import httpx2
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from api.server import serve
-from schakel.bootstrap import Hub, build, initialise, region_folder
+from schakel.bootstrap import build, initialise, region_folder
 from schakel.demo import servers
 from schakel.demo.display import Display
 from schakel.demo.expectation import EXPECTED, FORMATS, Counts
@@ -42,6 +42,7 @@ from schakel.demo.scenario import (
 )
 from schakel.demo.signature import Verifier
 from schakel.demo.tongues import FHIR, FHIR_XML
+from schakel.hub import Hub
 from schakel.intake import blind_reference
 from schakel.keys import new_key
 from schakel.region import Region

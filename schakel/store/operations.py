@@ -282,13 +282,21 @@ def progress(db: Db, object_id: str, *, now: datetime) -> list[Progress]:
 TAKE_DUTY: Final = """
 INSERT INTO duty (name, token, holder, lease_until) VALUES (:name, :token, :holder, :until)
 ON CONFLICT (name) DO UPDATE SET token = excluded.token, holder = excluded.holder, lease_until = excluded.lease_until
-WHERE duty.token = excluded.token OR duty.lease_until < :now"""
+WHERE duty.token = excluded.token OR duty.lease_until < :now OR duty.holder = :after"""
+HOLDER: Final = "SELECT holder FROM duty WHERE name = :name"
 LEAVE_DUTY: Final = "DELETE FROM duty WHERE name = :name AND token = :token"
 
 
-def take_duty(db: Db, name: str, token: str, *, holder: str, now: datetime, until: datetime) -> bool:
-    """The token has the duty until then: it had it, nobody had, or whose lease ran out. False: another has it."""
-    return bool(db.run(TAKE_DUTY, name=name, token=token, holder=holder, now=text(now), until=text(until)))
+def take_duty(db: Db, name: str, token: str, *, holder: str, now: datetime, until: datetime, after: str | None) -> bool:
+    """The token has the duty until then: it had it, nobody had, its lease ran out, or its holder was `after`. False:
+    another has it."""
+    values = {"name": name, "token": token, "holder": holder, "now": text(now), "until": text(until)}
+    return bool(db.run(TAKE_DUTY, **values, after=after))
+
+
+def duty_holder(db: Db, name: str) -> str | None:
+    holder = db.value(HOLDER, name=name)
+    return None if holder is None else str(holder)
 
 
 def leave_duty(db: Db, name: str, token: str) -> None:

@@ -286,10 +286,15 @@ class SqlStore:
     async def progress(self, object_id: str, *, now: datetime) -> list[Progress]:
         return await self._engine.read(lambda db: operations.progress(db, object_id, now=now))
 
-    async def take_duty(self, name: str, token: str, *, holder: str, now: datetime, until: datetime) -> bool:
+    async def take_duty(
+        self, name: str, token: str, *, holder: str, now: datetime, until: datetime, after: str | None = None
+    ) -> bool:
         return await self._engine.write(
-            lambda db: operations.take_duty(db, name, token, holder=holder, now=now, until=until)
+            lambda db: operations.take_duty(db, name, token, holder=holder, now=now, until=until, after=after)
         )
+
+    async def duty_holder(self, name: str) -> str | None:
+        return await self._engine.read(lambda db: operations.duty_holder(db, name))
 
     async def leave_duty(self, name: str, token: str) -> None:
         await self._engine.write(lambda db: operations.leave_duty(db, name, token))

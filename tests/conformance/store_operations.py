@@ -257,8 +257,10 @@ class OperationsPromises:
     # -- duties --
 
     async def test_a_duty_is_one_token_s_until_its_lease_runs_out(self, store: Store) -> None:
-        async def take(token: str, *, now: datetime = NOW) -> bool:
-            return await store.take_duty("clock", token, holder="host", now=now, until=now + LEASE)
+        async def take(token: str, *, now: datetime = NOW, after: str | None = None) -> bool:
+            return await store.take_duty("clock", token, holder=f"h-{token}", now=now, until=now + LEASE, after=after)
+
+        assert await store.duty_holder("clock") is None
 
         assert await take("one")
         assert not await take("two")
@@ -270,6 +272,10 @@ class OperationsPromises:
         assert not await take("one", now=NOW + 10 * SECOND + LEASE + SECOND)
         await store.leave_duty("clock", "two")
         assert await take("one", now=NOW + 10 * SECOND + LEASE + SECOND)
+        assert await store.duty_holder("clock") == "h-one"
+        end = NOW + 10 * SECOND + LEASE + SECOND
+        assert not await take("three", now=end, after="h-two")
+        assert await take("three", now=end, after="h-one")  # of whom the caller knows that it has ended
         assert await store.take_duty("other", "two", holder="host", now=NOW, until=NOW + LEASE)
 
     # -- data keys --
