@@ -26,6 +26,7 @@ _BEFORE_COLON: Final = (b" :", b"\t:", b"\n:", b"\r:")
 _SUSPECT_ESCAPE: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _SUSPECT_BYTES: Final = re.compile(_SUSPECT_ESCAPE.pattern.encode())
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_TEXTS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _TOKEN: Final = re.compile(  # possessive: what could be gone back to would cost a hundred bytes for each character
     r'(?P<string>"[^"\\]*+(?:\\.[^"\\]*+)*+")(?P<colon>[ \t\r\n]*:)?'
     r'|(?P<open>[\[{])|(?P<close>[\]}])|(?P<bare>[^\s,:\[\]{}"]+)',
@@ -53,6 +54,8 @@ def read_json(body: bytes) -> Any:
     What is beyond doubt is read at once. Else a second pass notices whether something may be wrong, and then the text
     is gone through token by token to say where.
     """
+    if body.count(b",") > MAX_VALUES and _TEXTS.sub(b"", body).count(b",") > MAX_VALUES:
+        _refuse("(document)", _VALUES)  # before so many are made
     value = _read_at_once(body)
     return _read_in_doubt(body) if value is _DOUBT else value
 

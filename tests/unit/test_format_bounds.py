@@ -58,6 +58,22 @@ def test_thousands_of_unknown_fields_are_told_by_twenty() -> None:
     assert len(refused.value.findings) <= 20
 
 
+def test_commas_in_a_text_are_no_values() -> None:
+    assert read_json(b'["' + b',\\",' * MAX_VALUES + b'"]') == [',",' * MAX_VALUES]
+
+
+def test_so_many_values_are_refused_before_they_are_made() -> None:
+    body = b"[" + b"[]," * 300_000 + b"[]]"
+    tracemalloc.start()
+    try:
+        with pytest.raises(Malformed, match="50 000 values"):
+            read_json(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * len(body)
+
+
 def test_a_text_of_escapes_costs_little_more_than_itself() -> None:
     body = b'["' + b"\\ud83d\\ude00" * 50_000 + b'", "\\ud83d"]'  # gone through token by token, for half a pair
     tracemalloc.start()
