@@ -116,7 +116,7 @@ def build(
         answering=_answering(heart, store, involvement),
         acting=acting,
         ledger_views=LedgerViews(ledger=store, admin=store, region=region, vault=vault),
-        clockwork=_clockwork(heart, store, senders, time),
+        clockwork=_clockwork(heart, store, acting, senders, time),
         clock_duty=_duty(Part.CLOCK, store, time, log),
         drop=_drop(settings, intake, store, heart, time),
     )
@@ -177,11 +177,23 @@ def _answering(heart: Heart, store: Store, involvement: Involvement) -> Answerin
     )
 
 
-def _clockwork(heart: Heart, store: Store, senders: Mapping[str, AlarmSender] | None, clock: Clock) -> ClockWork:
+def _clockwork(
+    heart: Heart, store: Store, acting: Acting, senders: Mapping[str, AlarmSender] | None, clock: Clock
+) -> ClockWork:
     from schakel.clock import ClockWork
+    from schakel.ringing import Ringing
 
     tellers = _senders(heart.settings, heart.region, clock) if senders is None else senders
-    return ClockWork(ledger=store, admin=store, region=heart.region, senders=tellers, clock=clock, log=heart.log)
+    return ClockWork(
+        ledger=store,
+        admin=store,
+        acts=acting,
+        erasing=None,
+        region=heart.region,
+        ringing=Ringing(admin=store, region=heart.region, senders=tellers, log=heart.log),
+        clock=clock,
+        log=heart.log,
+    )
 
 
 def _duty(part: Part, store: Store, clock: Clock, log: Log) -> Duty:

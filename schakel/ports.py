@@ -206,6 +206,7 @@ class AlarmNotice:
     nl: str
     en: str
     raised_at: datetime
+    told_at: datetime | None = None  # None: as soon as it was raised
 
 
 class AlarmSender(Protocol):

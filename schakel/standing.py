@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from schakel.deadline_words import name_of
 from schakel.ledger_records import CaseLedger, Involved, Matter, RunningDeadline
 from schakel.region import DUO, LEADING, Region, Sentence
 from schakel.states import AdmissionState, CaseState, EffortState, HandOverState, Machine, RequestState
@@ -94,7 +95,7 @@ def _risks(case: CaseLedger, region: Region, now: datetime) -> Iterator[Because]
         yield _because("order-without-plan", case.id, None, region)
     for clock in case.deadlines:
         if clock.due_at <= now:
-            yield _because("overdue", clock.subject, clock, region, kind=_kind(clock.kind))
+            yield _because("overdue", clock.subject, clock, region, kind=name_of(clock.kind))
 
 
 def _planned(case: CaseLedger, order_end: datetime) -> bool:
@@ -147,7 +148,7 @@ def _comings(case: CaseLedger, region: Region, now: datetime) -> Iterator[Coming
 def _coming(
     what: str, at: datetime, subject: str, about: Involved | Matter | RunningDeadline | None, region: Region
 ) -> Coming:
-    name, kind = _name(about, region), _kind(what)
+    name, kind = _name(about, region), name_of(what)
     return Coming(
         what=what,
         at=at,
@@ -188,11 +189,6 @@ def _name(about: Involved | Matter | RunningDeadline | None, region: Region) -> 
     return f"{partner.name if partner else about.partner} ({about.role})"
 
 
-def _kind(kind: str) -> Sentence:
-    """A deadline that only the region knows is called by its own name."""
-    return _KINDS.get(kind) or Sentence(nl=f"termijn {kind}", en=f"deadline {kind}")
-
-
 _RULES: Final = {
     "lead-declined": Sentence(
         nl="Niemand heeft de leiding meer: {name} doet het niet (meer), en er is geen opvolger gevraagd.",
@@ -228,22 +224,4 @@ _RULES: Final = {
     "admission-open": Sentence(
         nl="Het weegoverleg heeft nog niet besloten.", en="The weighing has not been decided yet."
     ),
-}
-_KINDS: Final = {
-    "answer": Sentence(nl="antwoord op het verzoek", en="answer to the request"),
-    "check": Sentence(nl="eigen toets (bekend, passend, capaciteit)", en="own check (known, suitable, capacity)"),
-    "withdrawal": Sentence(nl="antwoord op het verzoek zich terug te trekken", en="answer to being asked to withdraw"),
-    "hand-over": Sentence(nl="antwoord op de overdracht", en="answer to the hand-over"),
-    "effort": Sentence(nl="antwoord op de gevraagde inzet", en="answer to the effort asked"),
-    "known-check": Sentence(nl="check op bekendheid", en="known-check"),
-    "plan": Sentence(nl="plan van aanpak", en="plan of action"),
-    "order-without-plan": Sentence(
-        nl="plan van aanpak voor het einde van het huisverbod", en="plan of action before the restraining order ends"
-    ),
-    "evaluation": Sentence(nl="evaluatie van het plan", en="evaluation of the plan"),
-    "year": Sentence(nl="een jaar betrokken: afsluiten of doorgaan", en="a year involved: close or go on"),
-    "follow-up": Sentence(nl="nazorg: vinger aan de pols", en="follow-up: a finger on the pulse"),
-    "admission": Sentence(nl="besluit van het weegoverleg", en="decision of the weighing"),
-    "order-end": Sentence(nl="het huisverbod eindigt", en="the restraining order ends"),
-    "effort-end": Sentence(nl="de tijdelijke inzet eindigt", en="the temporary effort ends"),
 }

@@ -7,6 +7,7 @@ import re
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import aiosmtplib
 
@@ -15,6 +16,7 @@ from schakel.ports import AlarmNotice
 from schakel.settings import Settings
 
 SECONDS: Final = 30.0
+LOCAL: Final = ZoneInfo("Europe/Amsterdam")
 _ADDRESS: Final = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")  # one address, and no second one behind it
 
 # Foreign exceptions become ours here and nowhere else; the first that fits counts.
@@ -64,15 +66,16 @@ def _mail(notice: AlarmNotice, *, sender: str, to: str) -> EmailMessage:
     mail["From"] = sender
     mail["To"] = to
     mail["Subject"] = f"[Schakel] alarm: {notice.cause} ({notice.count}x)"
-    mail["Date"] = format_datetime(notice.raised_at)
+    mail["Date"] = format_datetime((notice.told_at or notice.raised_at).astimezone(LOCAL))
     mail["Message-ID"] = f"<{notice.id}.{notice.step}.{notice.count}@{sender.rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"
+    since = f"{notice.raised_at.astimezone(LOCAL):%d-%m-%Y %H:%M}"
     mail.set_content(
         f"{notice.nl}\n\n"
         f"Oorzaak: {notice.cause}\nBetreft: {notice.subject}\nVoor: {notice.owner}\n"
-        f"Aantal keer: {notice.count}, trede: {notice.step}\nSinds: {notice.raised_at:%Y-%m-%d %H:%M} UTC\n"
+        f"Aantal keer: {notice.count}, trede: {notice.step}\nSinds: {since} (Nederlandse tijd)\n"
         f"\n-- English --\n\n{notice.en}\n\n"
         f"Cause: {notice.cause}\nAbout: {notice.subject}\nFor: {notice.owner}\n"
-        f"Count: {notice.count}, step: {notice.step}\nSince: {notice.raised_at:%Y-%m-%d %H:%M} UTC\n"
+        f"Count: {notice.count}, step: {notice.step}\nSince: {since} (time in the Netherlands)\n"
     )
     return mail

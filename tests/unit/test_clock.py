@@ -14,6 +14,7 @@ import pytest
 from schakel.clock import ClockWork
 from schakel.ports import AlarmNotice, AlarmSender
 from schakel.records import NewAlarm
+from schakel.ringing import Ringing
 from tests.integration.stage import RecordingSender, Stage, open_stage, thv
 
 
@@ -41,7 +42,14 @@ class FaultySender:
 def clockwork(stage: Stage, senders: dict[str, AlarmSender]) -> ClockWork:
     hub = stage.hub
     return ClockWork(
-        ledger=hub.store, admin=hub.store, region=hub.region, senders=senders, clock=stage.clock, log=hub.log
+        ledger=hub.store,
+        admin=hub.store,
+        acts=hub.acting,
+        erasing=None,
+        region=hub.region,
+        ringing=Ringing(admin=hub.store, region=hub.region, senders=senders, log=hub.log),
+        clock=stage.clock,
+        log=hub.log,
     )
 
 
