@@ -120,11 +120,12 @@ DIRECTIONS: Final = (
         True,
         (
             Group("Which request", "welk verzoek", ("reference",)),
-            Group("Received, confirmed, declined", "ontvangen, bevestigd, afgewezen", ("answer",)),
+            Group("What it says", "wat het zegt", ("answer",)),
             Group("Reason", "reden", ("reasonCode", "reasonText")),
             Group("Reachable person", "bereikbare persoon", ("contact",)),
             Group("Who should have it", "wie het wel moet krijgen", ("rerouteTo",)),
             Group("Moment", "tijdstip", ("answeredAt",)),
+            Group("Another level, another end", "ander niveau, ander einde", ("level", "until")),
         ),
     ),
     Direction(
@@ -151,7 +152,7 @@ DIRECTIONS: Final = (
         (
             Group("Which message", "welk bericht", ("schema", "message")),
             Group("What happened, when", "wat er gebeurde, wanneer", ("occasion", "at")),
-            Group("How it stands", "stand", ("state", "programme")),
+            Group("How it stands", "stand", ("state", "programme", "admission")),
             Group("Why it waits", "waarom het wacht", ("parked",)),
             Group("Lead and local team", "regie en lokaal team", ("recipients",)),
             Group("Delivery", "bezorging", ("transport",)),

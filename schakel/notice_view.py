@@ -104,9 +104,10 @@ class NoticeView:
         actor = opened.happened.actor if opened.happened else None
         partner = self._region.partner(actor) if actor else None
         if partner is None or kind in BY_HUB:
-            return {"organisation": self._region.hub_name}
+            return {"organisation": self._region.hub_name, "oin": self._region.hub_oin}
         said = opened.words.get("actor") or {}
-        shown = {"organisation": partner.name, "function": said.get("function") or None}
+        shown = {"organisation": partner.name, "oin": next(iter(partner.oins), None)}
+        shown["function"] = said.get("function") or None
         if claimed.role in LEADING | DUO:
             shown["contact"] = opened.words.get("contact")
         return shown

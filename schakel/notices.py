@@ -32,6 +32,7 @@ from schakel.region import Receiving, Region
 
 NOTICE: Final = "notice@1"
 PLAIN: Final = "notice-json"
+KNOWN_CHECK_STUF: Final = "known-check-stuf"  # vcobDi01: only a process director can ask by it (soortVerzoeker 04)
 KNOWN_CHECK_ASKED: Final = "known-check-asked"
 KNOWN_CHECK_ANSWERED: Final = "known-check-answered"
 
@@ -80,9 +81,11 @@ TERMS: Final[Mapping[NoticeKind, tuple[str, ...]]] = {
     "admission-decided": ("outcome", "reason"),
     "asked-voice": ("phase",),
 }
-# In which representation a partner gets a notice, by the one in which it reads a case. A kind that is not listed, or a
-# language that has no message for it, is plain JSON.
-SPOKEN: Final[Mapping[str, Mapping[NoticeKind, str]]] = {}
+# In which representation a partner gets a notice, by the one in which it reads a case. A kind that its language has no
+# message for is plain JSON.
+SPOKEN: Final[Mapping[str, Mapping[NoticeKind, str]]] = {
+    "case-stuf": {"known-check-asked": KNOWN_CHECK_STUF},
+}
 
 
 class NoticeCase(Frozen):
@@ -106,6 +109,7 @@ class NoticeBy(Frozen):
     or walks along only."""
 
     organisation: str
+    oin: str | None = None
     function: FreeText | None = None
     contact: Contact | None = None
 
@@ -184,10 +188,13 @@ class Notices:
         programme: str = "",
     ) -> NewDelivery:
         """`happened`: the id of the matter or the ledger entry that is told of; `role`: the partner's own in the case;
-        `request_id`: the request whose reference an answer to it carries, where no matter has one of its own."""
+        `request_id`: the request whose reference an answer to it carries, where no matter has one of its own;
+        `programme`: of the case, where a language can say a notice in one programme only."""
         known = self._region.partner(partner)
         reached = (known.receives if known else None) or Receiving()
         representation = reached.notices.get(kind) or SPOKEN.get(reached.representation, {}).get(kind, PLAIN)
+        if representation == KNOWN_CHECK_STUF and programme != Programme.MDA:
+            representation = PLAIN
         # A StUF endpoint takes StUF only: what has no message there waits in the mailbox.
         aside = reached.channel == "stuf" and representation == PLAIN
         return NewDelivery(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The format `stuf-jz`: StUF-Jeugdzorg 1.0.9, as plain XML or in a SOAP 1.1 envelope.
 
-Reads `meldingGeneriekDi01` and `vtMeldingDi01` as referrals, `uitkomstMeldingGeneriekDi01`, Bv03, Fo01 and Fo03 as
-answers; writes notifications, outcomes and `vtTerugkoppelingDi01`; answers with Bv03, Fo01 and Fo03. The shape comes
-from the schema.json of each mapping, so that format and mapping cannot drift apart.
+Reads `meldingGeneriekDi01` and `vtMeldingDi01` as referrals, `uitkomstMeldingGeneriekDi01`, `ucobDi01`, Bv03, Fo01 and
+Fo03 as answers; writes notifications, outcomes, `vtTerugkoppelingDi01` and `vcobDi01`; replies with Bv03, Fo01, Fo03.
+The shape comes from the schema.json of each mapping, so that format and mapping cannot drift apart.
 """
 
 from __future__ import annotations
@@ -37,12 +37,15 @@ _REFERRALS: Final[Mapping[str, tuple[str, str]]] = {
 }
 _ANSWERS: Final[Mapping[str, tuple[str, str]]] = {
     "uitkomstMeldingGeneriekDi01": ("stuf-uitkomst", "uwIdentificatie"),
+    "ucobDi01": ("stuf-ucob", "verzoekidentificatie"),
 }
 _WRITTEN: Final = {  # message → where its shape is declared
     "meldingGeneriekDi01": "stuf_melding_generiek/schema.json",
     "vtMeldingDi01": "stuf_vt_melding/schema.json",
     "uitkomstMeldingGeneriekDi01": "stuf_uitkomst/schema.json",
     "vtTerugkoppelingDi01": "feedback_stuf_vt/target.json",
+    "vcobDi01": "known_check_stuf/target.json",
+    "ucobDi01": "stuf_ucob/schema.json",
 }
 
 
@@ -53,8 +56,8 @@ class StufJeugdzorg:
     media_types: tuple[str, ...] = ("text/xml", "application/xml", "application/soap+xml")
 
     def __init__(self, *, schemas: Path | None = None) -> None:
-        """`schemas`: a folder with the standard's own XSDs in `gm` and `vt`; then what comes in is also checked with
-        them. Raises ConfigurationError when they cannot be read."""
+        """`schemas`: a folder with the standard's own XSDs in `gm`, `vt` and `vv`; then what comes in is checked with
+        them too. Raises ConfigurationError when they cannot be read."""
         self._shapes: dict[str, Schema] = {message: _shape(file) for message, file in _WRITTEN.items()}
         self._xsd = None if schemas is None else XsdCheck(schemas)
         self._lock = threading.Lock()
@@ -113,7 +116,7 @@ class StufJeugdzorg:
             mapping=mapping,
             message_reference=header.reference,
             # an identification without value belongs with nothing but itself
-            source_case_reference=document["object"].get(reference_field) or header.reference,
+            source_case_reference=_belongs_with(document["object"], reference_field) or header.reference,
             document=document,
             digest=_digest(message),
             sender_oin=header.sender["organisatie"],
@@ -148,6 +151,16 @@ class StufJeugdzorg:
         if fault is None or found is None or header is None:
             return None
         return replies.refusal_reply(fault, refusal, header, soap=found.soap, now=now, hub_oin=hub_oin)
+
+
+def _belongs_with(told: Any, field: str) -> str | None:
+    """The reference that the message is about. Raises Malformed when it is about several: one answer each."""
+    several = told if isinstance(told, list) else [told]
+    found: list[str | None] = list(dict.fromkeys(each.get(field) for each in several))
+    if len(found) != 1:
+        nl, en = "Eén bericht per verzoek wordt verwacht.", "One message for each request is expected."
+        raise Malformed(Finding(f"object/{field}", "stuf-one-request", nl, en))
+    return found[0]
 
 
 def _shape(file: str) -> Schema:

@@ -15,6 +15,7 @@ _ENTRY_POINTS: Final = {
     "meldingGeneriekDi01": "gm/jz0100_msg_gmberichten_resolved2025.xsd",
     "uitkomstMeldingGeneriekDi01": "gm/jz0100_msg_gmberichten_resolved2025.xsd",
     "vtMeldingDi01": "vt/jz0100_msg_vtberichten_resolved2025.xsd",
+    "ucobDi01": "vv/jz0100_msg_vvberichten_resolved2025.xsd",
 }
 _ELEMENT: Final = re.compile(r"^Element '(?:\{[^}']*\})?([A-Za-z0-9._-]{1,80})'")
 _MOST: Final = 20

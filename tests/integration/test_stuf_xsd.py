@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +35,15 @@ EXAMPLES = sorted(
     for mapping in ("stuf_melding_generiek", "stuf_vt_melding")
     for path in (ROOT / "mappings" / mapping / "examples").glob("*.xml")
 )
+ASKED = sorted((ROOT / "mappings/known_check_stuf/examples").glob("*.golden.json"))
+REPLIES = [
+    path
+    for path in sorted((ROOT / "mappings/stuf_ucob/examples").glob("*.xml"))
+    if path.stem not in ("twee-verzoeken", "onbekende-indicatie")  # refused, and waiting for a person
+]
 XSDS = {
+    "vcobDi01": "vv/jz0100_msg_vvberichten_resolved2025.xsd",
+    "ucobDi01": "vv/jz0100_msg_vvberichten_resolved2025.xsd",
     "meldingGeneriekDi01": "gm/jz0100_msg_gmberichten_resolved2025.xsd",
     "vtMeldingDi01": "vt/jz0100_msg_vtberichten_resolved2025.xsd",
     "answers": "gm/jz0100_msg_stuf_gmberichten_resolved2025.xsd",
@@ -74,6 +83,24 @@ def test_each_example_written_again_follows_the_standard_and_reads_the_same(
     check(schemas[local_name(message)], message)
     document["object"].get("betreft", {}).get("gerelateerde", {}).pop("extraElementen", None)  # nobody declared these
     assert form.read(written).document == document
+
+
+@pytest.mark.parametrize("path", ASKED, ids=lambda path: path.stem)
+def test_each_known_check_follows_the_standard(path: Path, schemas: dict[str, etree.XMLSchema]) -> None:
+    written = StufJeugdzorg().write(json.loads(path.read_bytes()))
+    check(schemas["vcobDi01"], etree.fromstring(written))
+
+
+@pytest.mark.parametrize("path", REPLIES, ids=lambda path: path.stem)
+def test_each_answer_to_a_known_check_follows_the_standard_and_reads_the_same_when_written_again(
+    path: Path, schemas: dict[str, etree.XMLSchema]
+) -> None:
+    form = StufJeugdzorg(schemas=SCHEMAS)
+    check(schemas["ucobDi01"], find_message(parse(path.read_bytes())).message)
+    document = form.read_answer(path.read_bytes()).document
+    written = form.write(document)
+    check(schemas["ucobDi01"], etree.fromstring(written))
+    assert form.read_answer(written).document == document
 
 
 def test_both_messages_have_at_least_six_examples_with_goldens() -> None:

@@ -102,6 +102,36 @@ class StufPartner:
             }
         )
 
+    def known(self, question: etree._Element, indication: str, *, number: str = "K-1", said: str = "") -> bytes:
+        """A ucobDi01 on a vcobDi01 of the hub: J or N, with the same person again; `said`: in its own words."""
+        person = {
+            name.rpartition(".")[2]: value for name, value in _leaves(question.find(".//BG:geslachtsnaam/..", NAMES))
+        }
+        unit = {"gerelateerde": {"organisatorischeEenheid": {"identificatie": self.oin, "naam": "Partner"}}}
+        told: dict[str, Any] = {
+            "identificatie": "EIGEN-0002",
+            "verzoekidentificatie": text(question, "JZ:object/JZ:identificatie"),
+            "heeftBetrekkingOp": {"gerelateerde": {"natuurlijkPersoon": person}, "indicatieBekend": indication},
+            "heeftAlsInitiator": {"gerelateerde": {"organisatorischeEenheid": {"identificatie": HUB, "naam": "hub"}}},
+            "heeftAlsUitvoerende": unit,
+        }
+        if said:
+            told["extraElementen"] = [{"naam": "toelichting", "waarde": said}]
+        return StufJeugdzorg().write(
+            {
+                "stuurgegevens": {
+                    "berichtcode": "Di01",
+                    "zender": {"organisatie": self.oin, "applicatie": "Zaaksysteem"},
+                    "ontvanger": {"organisatie": HUB, "applicatie": "Schakel"},
+                    "referentienummer": number,
+                    "tijdstipBericht": "20261121110500",
+                    "crossRefnummer": text(question, "JZ:stuurgegevens/StUF:referentienummer"),
+                    "functie": "ucobDi01",
+                },
+                "object": [told],
+            }
+        )
+
     def word(self, kind: str, reference: str, *, code: str = "", place: str = "server") -> bytes:
         """A Bv03, Fo01 or Fo03 of this partner on our message `reference`."""
         ns = NAMES["StUF"]
@@ -120,6 +150,10 @@ class StufPartner:
             for name, value in (("code", code), ("plek", place), ("omschrijving", "x")):
                 etree.SubElement(body, f"{{{ns}}}{name}").text = value
         return etree.tostring(message)
+
+
+def _leaves(element: etree._Element | None) -> list[tuple[str, str]]:
+    return [] if element is None else [(local_name(each), each.text) for each in element if each.text]
 
 
 @contextlib.asynccontextmanager

@@ -171,7 +171,7 @@ def test_an_effort_request_says_what_until_when_who_asks_and_what_to_answer_with
     said = compose(claimed("effort-asked"))
     assert said["case"] == {"reference": "OWNREFERENCE", "region": "haaglanden", "programme": "icm"}
     assert said["request"] == {"reference": "MATTERREFERENCE", "role": "partner", "dueAt": "2026-11-18T09:00:00Z"}
-    assert said["by"] == {"organisation": "Perspektief", "function": "ICM'er"}
+    assert said["by"] == {"organisation": "Perspektief", "oin": "00000099000000002002", "function": "ICM'er"}
     assert said["terms"] == {
         "direction": "raise",
         "level": WORDS,
@@ -214,7 +214,7 @@ def test_the_lead_hears_whose_answer_it_is_and_what_it_was(event: str, answer: s
     assert said["about"] == {"partner": "de-waag", "name": "De Waag", "role": "partner"}
     assert said["terms"]["answer"] == answer
     assert (said["terms"]["level"], said["terms"]["reason"]) == ("eens per week", "Er is geen plek.")
-    assert said["by"] == {"organisation": "De Waag", "function": "behandelaar"}
+    assert said["by"] == {"organisation": "De Waag", "oin": "00000099000000004004", "function": "behandelaar"}
     assert "request" not in said
 
 
@@ -228,14 +228,14 @@ def test_nobody_hears_from_on_hold_who_declined_or_why() -> None:
     happened = replace(HAPPENED, event="decline", actor="perspektief")
     duo = claimed("on-hold", recipient="lokaal-team-delft", role="duo", happened=happened)
     said = compose(duo, words={**SAID, "reason": WORDS, "reasonCode": "no-capacity"})
-    assert said["by"] == {"organisation": REGION.hub_name}
+    assert said["by"] == {"organisation": REGION.hub_name, "oin": REGION.hub_oin}
     assert said["terms"] == {}
     assert "Perspektief" not in json.dumps(said)
 
 
 def test_an_operator_is_never_named() -> None:
     said = compose(claimed("effort-asked", happened=replace(HAPPENED, actor="operator:J. de Vries")))
-    assert said["by"] == {"organisation": REGION.hub_name}
+    assert said["by"] == {"organisation": REGION.hub_name, "oin": REGION.hub_oin}
     assert "Vries" not in json.dumps(said)
 
 
