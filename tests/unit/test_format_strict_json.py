@@ -107,8 +107,9 @@ def outcome(read: Callable[[bytes], object], body: bytes) -> object:
 
 @given(value=VALUES, blanks=st.sampled_from([(",", ":"), (", ", ": "), (",\n ", " : ")]), ascii=st.booleans())
 def test_what_is_read_at_once_reads_as_what_was_doubted(value: object, blanks: tuple[str, str], ascii: bool) -> None:
-    body = json.dumps(value, separators=blanks, ensure_ascii=ascii).encode("utf-8", "surrogatepass")
-    assert outcome(read_json, body) == outcome(_read_in_doubt, body)
+    for indent in (None, 2):
+        body = json.dumps(value, separators=blanks, ensure_ascii=ascii, indent=indent).encode("utf-8", "surrogatepass")
+        assert outcome(read_json, body) == outcome(_read_in_doubt, body)
 
 
 @given(value=VALUES, data=st.data())
@@ -118,6 +119,13 @@ def test_so_do_damaged_documents(value: object, data: st.DataObject) -> None:
         place = data.draw(st.integers(0, len(body) - 1))
         body[place] = data.draw(st.sampled_from(list(b'"\\:,{}[]ab01 \n\x00\xff.e-')))
     assert outcome(read_json, bytes(body)) == outcome(_read_in_doubt, bytes(body))
+
+
+@pytest.mark.parametrize("depth", [62, 63, 64, 65, 66])
+@pytest.mark.parametrize("inner", [b"", b"1", b'{"a":1}'])
+def test_so_do_deep_ones(depth: int, inner: bytes) -> None:
+    body = b"[" * depth + inner + b"]" * depth
+    assert outcome(read_json, body) == outcome(_read_in_doubt, body)
 
 
 def test_most_documents_are_beyond_doubt() -> None:
