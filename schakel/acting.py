@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from schakel.acts import closing, effort, establishing, milestones, withdrawal
 from schakel.acts.asking import ask
+from schakel.acts.known_check import KNOWN_CHECK, known_check, known_check_answered, known_check_lapsed
 from schakel.acts.reading import maybe_words, words
 from schakel.acts.refusals import refused
 from schakel.acts.tools import CLOCK, OPERATOR, Tools, matter_of, repeated, role_of, words_of
@@ -49,8 +50,12 @@ def _kind(decides: Decides, who: frozenset[Role], names: str, closed: frozenset[
 # A partner's word on a matter of its own, by the matter's machine; what ends by itself when its time has come.
 ANSWERS: Final[Mapping[str, Decides]] = {
     Machine.EFFORT: effort.answer,
+    Machine.KNOWN_CHECK: known_check_answered,
 }
-ENDS: Final[Mapping[str, Decides]] = {Machine.EFFORT: effort.ended}
+ENDS: Final[Mapping[str, Decides]] = {
+    Machine.EFFORT: effort.ended,
+    Machine.KNOWN_CHECK: known_check_lapsed,
+}
 CANCELS: Final[Mapping[str, Decides]] = {Machine.EFFORT: effort.cancel}
 
 
@@ -93,6 +98,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "milestone": _kind(milestones.milestone, EVERYBODY, "event at phase note", EVERYBODY),
     "close": _kind(closing.close, LEADS, ""),
     "note": _kind(closing.note, LEADS, "note", frozenset({Role.OPERATOR})),
+    KNOWN_CHECK: _kind(known_check, LEADS, "partners members"),
     ANSWER: _kind(
         _answer,
         frozenset({Role.RECIPIENT}),

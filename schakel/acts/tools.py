@@ -47,6 +47,8 @@ class Noticing(Protocol):
         role: str,
         urgency: str,
         request_id: str | None = None,
+        *,
+        programme: str = "",
     ) -> NewDelivery: ...
 
 
