@@ -41,7 +41,7 @@ def close(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
         entries=(line,),
         ended=tuple(EndedDeadline(subject, CLOSED) for subject in subjects),
         deadlines=tuple(from_then(case, tools, CLOSED, act.at)),
-        deliveries=_told(act, case, tools, line.id),
+        deliveries=(*_told(act, case, tools, line.id), *tools.telling.turned(case.sources, "closed", line.id)),
         erase_at=act.at + tools.region.retention.content_after_close,
         made={"id": case.id, "state": CaseState.CLOSED.value},
     )

@@ -4,7 +4,7 @@ the region puts on record. Each ends and starts the clocks that the region's tab
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -13,12 +13,14 @@ from schakel.acts.refusals import refused
 from schakel.acts.tools import LIVE, Tools, entry, is_open, lead_of, norms, repeated, role_of, until, words_of
 from schakel.ledger_records import Act, CaseLedger, Involved, LedgerDecision, LedgerEntry
 from schakel.message import Phase
-from schakel.records import NewDeadline
+from schakel.records import NewDeadline, ToldSource
+from schakel.region import TurningPoint
 from schakel.states import RequestState, Role
 
 PHASE: Final = "phase-entered"
 EVALUATED: Final = "evaluated"
 KNOWN: Final = ("first-visit", "plan-made", EVALUATED, PHASE)
+TURNING: Final[Mapping[str, TurningPoint]] = {"first-visit": "first-visit", "plan-made": "plan-made"}
 ADMISSION: Final = "admission-decided"  # goes on record with the decision itself, never on its own
 
 
@@ -37,12 +39,22 @@ def milestone(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
     maybe_words(act, "note")
     if any(_same(line, case, tools, event, at, phase) for line in case.entries):
         return repeated(id=case.id, event=event)
+    kept = entry(act, case, tools, subject=case.id, event=event, valid_from=at)
     return LedgerDecision(
-        entries=(entry(act, case, tools, subject=case.id, event=event, valid_from=at),),
+        entries=(kept,),
         ended=until(case, tools, event, at),
         deadlines=tuple(from_then(case, tools, event, at)) if is_open(case) else (),
+        deliveries=_turned(case, tools, event, kept.id),
         made={"id": case.id, "event": event},
     )
+
+
+def _turned(case: CaseLedger, tools: Tools, event: str, happened: str) -> tuple[ToldSource, ...]:
+    """What the sources may know of it, the first time that it happens."""
+    kind = TURNING.get(event)
+    if kind is None or any(line.event == event for line in case.entries):
+        return ()
+    return tools.telling.turned(case.sources, kind, happened)
 
 
 def from_then(case: CaseLedger, tools: Tools, event: str, at: datetime) -> Iterator[NewDeadline]:

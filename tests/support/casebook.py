@@ -141,6 +141,11 @@ class Casebook:
             return refusal.findings[0].rule if refusal.findings else refusal.slug
         return ""
 
+    def told_otherwise(self, region: Region, **case_: Any) -> Casebook:
+        """The same case in a region that differs, from now on."""
+        case_now = replace(self.case, **case_)
+        return Casebook(region=region, vault=self.vault, now=self.now, case=case_now, _numbers=self._numbers)
+
     def later(self, **length: float) -> None:
         self.now += timedelta(**length)
 

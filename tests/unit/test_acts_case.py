@@ -12,7 +12,9 @@ import pytest
 
 from schakel.clocks import Clocks
 from schakel.ledger_records import LedgerDecision
-from tests.support.casebook import Casebook, open_book
+from schakel.records import SourceMessage
+from schakel.region import Receiving
+from tests.support.casebook import MESSAGE, Casebook, open_book
 
 OPERATOR: Final = "operator:Test Coördinator"
 DUO: Final = "lokaal-team-den-haag"
@@ -123,6 +125,33 @@ async def test_the_phase_that_the_case_enters_is_put_on_record(book: Casebook) -
 )
 async def test_what_is_no_event_of_the_case_is_refused(book: Casebook, fields: dict[str, Any], rule: str) -> None:
     assert await book.refused("vvt", "milestone", **fields) == rule
+
+
+def reached(book: Casebook, source: str) -> Casebook:
+    """The same case, of which this source reported and can be told."""
+    known = book.region.partner(source)
+    assert known is not None
+    told = known.model_copy(update={"receives": Receiving(channel="mailbox")})
+    others = tuple(told if one.id == source else one for one in book.region.partners)
+    sources = (SourceMessage(MESSAGE, source, "thv-aanmelding"),)
+    return book.told_otherwise(book.region.model_copy(update={"partners": others}), sources=sources)
+
+
+async def test_a_source_hears_of_what_it_may_know_and_once(book: Casebook) -> None:
+    watching = reached(book, "veilig-thuis")
+    for event in ("first-visit", "plan-made", "first-visit", "evaluated", "plan-made"):
+        await watching.act("vvt", "milestone", event=event)
+        watching.later(minutes=1)
+    await watching.act("vvt", "close", reason="Klaar.")
+    assert [kind for kind, to in watching.notices() if to == "veilig-thuis"] == ["first-visit", "plan-made", "closed"]
+
+
+async def test_a_source_that_need_not_know_hears_only_that_it_closed(book: Casebook) -> None:
+    pool = reached(book, "thv-pool")
+    for event in ("first-visit", "plan-made"):
+        await pool.act("vvt", "milestone", event=event)
+    await pool.act("vvt", "close", reason="Klaar.")
+    assert [kind for kind, to in pool.notices() if to == "thv-pool"] == ["closed"]
 
 
 # -- closing -----------------------------------------------------------------------------------------------------------
