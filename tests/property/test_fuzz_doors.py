@@ -42,7 +42,7 @@ from schakel.log import open_log
 from schakel.ports import AnswerFormat, Envelope, Receipt
 from schakel.region import Partner
 from schakel.settings import Settings
-from tests.integration.stage import MovedClock, Stage, reopen_stage, thv
+from tests.integration.stage import MovedClock, Stage, household, reopen_stage, thv
 from tests.support.hostile import CANARY, LARGEST, examples, mutated
 from tests.support.large import large
 from tests.support.tables import csv_file, row, workbook
@@ -51,10 +51,11 @@ SECONDS: Final = 2.0  # of this process, for one request
 ROW: Final = 0.02  # of a file, for each of its rows: each is a message
 WAITS: Final = 30.0  # by the clock on the wall: then it hangs
 TIMES: Final = 80  # a body's own size, in objects of Python
+LEAST: Final = 16 * 1024  # bytes: any request costs something
 PROCESS: Final = 512 * 1024  # KiB that the process may grow by
 ANSWERS: Final = tuple(name for name, each in formats().items() if isinstance(each, AnswerFormat))
 PARTNERS: Final[list[dict[str, Any]]] = [
-    {"id": "perspektief", "receives": {"answers": list(ANSWERS)}},
+    {"id": "vvt", "receives": {"answers": list(ANSWERS)}},
 ]
 SOURCES: Final = {
     "fhir-json": "cit",
@@ -64,7 +65,7 @@ SOURCES: Final = {
     "case-json": "thv-pool",
     "stuf-jz": "veilig-thuis",
 }
-LEAD: Final = "perspektief"
+LEAD: Final = "vvt"
 LONG: Final = "FUZZ_EXAMPLES" in os.environ
 FEW: Final = settings(
     deadline=None,
@@ -89,7 +90,7 @@ class Door:
 
 @dataclass
 class House:
-    """A hub on disk behind its application, with a case that its lead was asked about (`reference`)."""
+    """A hub on disk behind its application. `reference`: what its lead was asked last."""
 
     runner: asyncio.Runner
     stage: Stage
@@ -97,6 +98,14 @@ class House:
     keys: Mapping[str, str]
     accepted: set[str] = field(default_factory=set)
     reference: str = ""
+    asked: int = 0
+
+    def ask(self) -> None:
+        """About a household that nobody knew: what was answered before may have ended an older request."""
+        self.asked += 1
+        self.runner.run(self.stage.send("thv-pool", household(self.asked)))
+        self.runner.run(self.stage.hub.dispatch.run_once())
+        self.reference = self.stage.views()[LEAD][-1]["request"]["reference"]
 
     def send(self, door: Door, body: bytes) -> httpx2.Response:
         headers = {
@@ -147,9 +156,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         client = httpx2.AsyncClient(transport=through, base_url="http://hub")
         made = House(runner, stage, client, keys)
         _note_accepted(made)
-        runner.run(stage.send("thv-pool", thv("delft-tweede-thv")))
-        runner.run(stage.hub.dispatch.run_once())
-        made.reference = stage.views()[LEAD][0]["request"]["reference"]
         yield made
         runner.run(client.aclose())
         runner.run(stage.hub.aclose())
@@ -304,6 +310,7 @@ def check(answer: httpx2.Response, door: Door) -> None:
 
 @EACH
 def test_mangled_bytes_get_an_answer_in_time(house: House, door: Door) -> None:
+    house.ask()
     bodies = addressed(house, door)
 
     def sent(body: bytes) -> int:
@@ -331,6 +338,7 @@ def test_mangled_bytes_get_an_answer_in_time(house: House, door: Door) -> None:
 
 @pytest.mark.parametrize("door", [door for door in DOORS if LONG or door.name in SOURCES], ids=lambda door: door.name)
 def test_the_largest_bodies_take_bounded_time_and_memory(house: House, door: Door) -> None:
+    house.ask()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     took: dict[str, float] = {}
     for name, body in large(addressed(house, door), LARGEST).items():
@@ -348,7 +356,7 @@ def test_the_largest_bodies_take_bounded_time_and_memory(house: House, door: Doo
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert peak < TIMES * len(smaller[name]), f"{name}: {peak / len(smaller[name]):.0f} times the body"
+        assert peak < TIMES * max(len(smaller[name]), LEAST), f"{name}: {peak / len(smaller[name]):.0f} times the body"
     house.counted()
 
 
