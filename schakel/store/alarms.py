@@ -34,10 +34,13 @@ UPDATE alarm SET acknowledged_by = :by, acknowledged_at = :now
 WHERE subject = :subject AND cause = :cause AND acknowledged_by IS NULL"""
 
 
-def raise_alarm(db: Db, alarm: NewAlarm, *, now: datetime, ring: bool = False, times: int = 1) -> None:
+def raise_alarm(
+    db: Db, alarm: NewAlarm, *, now: datetime, ring: bool = False, times: int = 1, since: datetime | None = None
+) -> None:
+    """`since`: when this should have been told; alarms that are raised together sort by it, in their ids."""
     db.put(
         RAISE,
-        id=new_id(now),
+        id=new_id(since or now),
         cause=alarm.cause,
         subject=alarm.subject,
         owner=alarm.owner,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from schakel.ledger_records import DeadlineStep, EndedDeadline, RunningDeadline
+from schakel.ledger_records import DeadlineStep, EndedDeadline, MovedDeadline, RunningDeadline
 from schakel.records import NewDeadline
 from schakel.states import Role
 from schakel.store.alarms import raise_alarm
@@ -38,6 +38,8 @@ INSERT INTO deadline (id, case_id, subject, kind, event, partner, role, urgency,
 VALUES (:id, :case_id, :subject, :kind, :event, :partner, :role, :urgency, :order_end, :started_at, :now,
     :due_at, :next_at)
 ON CONFLICT (subject, kind) WHERE ended_at IS NULL DO NOTHING"""
+
+HAND_ON: Final = "UPDATE deadline SET partner = :partner WHERE id = :id AND ended_at IS NULL"
 
 # A clock, with who leads the case now: whoever confirmed that last, else whoever was asked last.
 RUNNING: Final = """
@@ -103,6 +105,11 @@ def end_started(db: Db, case_id: str, event: str, *, by: str, now: datetime) -> 
     db.put(CLOSE_LADDERS, subject=case_id, now=text(now))
 
 
+def hand_on(db: Db, moved: MovedDeadline) -> None:
+    """The same clock, its next step told to another."""
+    db.put(HAND_ON, id=moved.id, partner=moved.partner)
+
+
 def due(db: Db, *, now: datetime, limit: int) -> list[RunningDeadline]:
     return [_running(row) for row in db.all(DUE, now=text(now), limit=limit)]
 
@@ -126,7 +133,7 @@ def step(db: Db, steps: Sequence[DeadlineStep], *, now: datetime) -> None:
             was_next=text(clock.next_at),
         )
         if moved and one.alarm is not None:
-            raise_alarm(db, one.alarm, now=now, ring=True, times=one.steps)
+            raise_alarm(db, one.alarm, now=now, ring=True, times=one.steps, since=clock.next_at)
             told = f"{clock.kind} {clock.steps + one.steps} {one.alarm.owner}"
             note(db, Author(Role.CLOCK, "clock", now), "deadline:step", clock.subject, told)
 

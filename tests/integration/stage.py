@@ -108,17 +108,20 @@ class Stage:
         return [(hole.rule, hole.object) for hole in report.holes]
 
 
-def open_stage(folder: Path, *, overlay: dict[str, Any] | None = None) -> Stage:
-    """`overlay`: file name → content, laid over the region."""
+def open_stage(
+    folder: Path, *, overlay: dict[str, Any] | None = None, mail_port: int | None = None, at: datetime = START
+) -> Stage:
+    """`overlay`: file name → content, laid over the region. `mail_port`: alarms go out by SMTP to that port."""
     laid = None
     if overlay is not None:
         laid = folder / "overlay"
         laid.mkdir(parents=True)
         for name, content in overlay.items():
             (laid / name).write_text(json.dumps(content), encoding="utf-8")
-    settings = Settings(home=folder / "home", region_overlay=laid, log_level="error")
+    mail = {} if mail_port is None else {"smtp_host": "127.0.0.1", "smtp_port": mail_port, "smtp_tls": False}
+    settings = Settings(home=folder / "home", region_overlay=laid, log_level="error", **mail)
     initialise(settings)
-    return reopen_stage(settings, MovedClock())
+    return reopen_stage(settings, MovedClock(at))
 
 
 def reopen_stage(settings: Settings, clock: MovedClock) -> Stage:
@@ -127,7 +130,7 @@ def reopen_stage(settings: Settings, clock: MovedClock) -> Stage:
     mailbox = RecordingChannel(name="mailbox", how="notified")
     mail = RecordingSender()
     channels: dict[str, Channel] = {"webhook": webhook, "mailbox": mailbox}
-    hub = build(settings, clock=clock, channels=channels, senders={"smtp": mail})
+    hub = build(settings, clock=clock, channels=channels, senders=None if settings.smtp_host else {"smtp": mail})
     return Stage(hub=hub, clock=clock, webhook=webhook, mailbox=mailbox, mail=mail)
 
 
