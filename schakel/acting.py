@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from schakel.acts import closing, effort, establishing, milestones, withdrawal
+from schakel.acts import closing, effort, establishing, hand_over, milestones, withdrawal
 from schakel.acts.asking import ask
 from schakel.acts.known_check import KNOWN_CHECK, known_check, known_check_answered, known_check_lapsed
 from schakel.acts.reading import maybe_words, words
@@ -55,8 +55,9 @@ ANSWERS: Final[Mapping[str, Decides]] = {
 ENDS: Final[Mapping[str, Decides]] = {
     Machine.EFFORT: effort.ended,
     Machine.KNOWN_CHECK: known_check_lapsed,
+    Machine.HAND_OVER: hand_over.lapsed,
 }
-CANCELS: Final[Mapping[str, Decides]] = {Machine.EFFORT: effort.cancel}
+CANCELS: Final[Mapping[str, Decides]] = {Machine.EFFORT: effort.cancel, Machine.HAND_OVER: hand_over.cancel}
 
 
 def _answer(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
@@ -98,6 +99,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "milestone": _kind(milestones.milestone, EVERYBODY, "event at phase note", EVERYBODY),
     "close": _kind(closing.close, LEADS, ""),
     "note": _kind(closing.note, LEADS, "note", frozenset({Role.OPERATOR})),
+    "hand-over": _kind(hand_over.hand_over, LEADS, "to role municipality partner"),
     KNOWN_CHECK: _kind(known_check, LEADS, "partners members"),
     ANSWER: _kind(
         _answer,

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from schakel.acting import Acting
 from schakel.acts.answers import EVENT, NOTED, effects, weigh
-from schakel.acts.tools import is_open, together
+from schakel.acts.tools import candidacy, is_open, together
 from schakel.errors import Conflict, Finding, NotFound, Refusal, Unmappable
 from schakel.ledger_records import (
     AnswerArrival,
@@ -179,8 +179,9 @@ class Involvement:
         if weighed.contradicts:  # with what follows: that closes the alarms that the answer settles
             follows = together([follows, LedgerDecision(alarms=(self._contradicted(facts),))])
         telling = self._acting.tools.telling
+        told = is_open(case) and candidacy(case, facts.id) is None  # a hand-over is told of when it is done
         return AnswerDecision(
-            told=telling.answered(facts.sources, facts.role, weighed.event, arrival.id) if is_open(case) else (),
+            told=telling.answered(facts.sources, facts.role, weighed.event, arrival.id) if told else (),
             event=weighed.event,
             sealed=self._vault.seal(facts.wrapped_key, arrival.detail, owner=facts.case_id, place=place),
             digest=digest,

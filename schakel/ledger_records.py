@@ -194,6 +194,14 @@ class EndedDeadline:
 
 
 @dataclass(frozen=True, slots=True)
+class MovedDeadline:
+    """A clock of the case goes on with another organisation."""
+
+    id: str
+    partner: str
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerDecision:
     """Everything one transaction writes for one act, in this order: requests, matters, moves, entries, clocks that end
     and start, deliveries, what waits for a person, alarms."""
@@ -206,6 +214,7 @@ class LedgerDecision:
     ended: tuple[EndedDeadline, ...] = ()
     deadlines: tuple[NewDeadline, ...] = ()
     deliveries: tuple[ToldSource, ...] = ()  # (message that it is about, delivery)
+    moved: tuple[MovedDeadline, ...] = ()
     silenced: tuple[str, ...] = ()  # requests under which nothing more goes out: what still waited is dropped
     parked: tuple[NewParked, ...] = ()
     alarms: tuple[NewAlarm, ...] = ()

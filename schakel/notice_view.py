@@ -193,6 +193,8 @@ def _request(claimed: Claimed, kind: NoticeKind, happened: Happened | None) -> d
     if reference is None:
         return None
     due = happened.due_at if happened else None
+    if due is None and not own:  # the clock of the request itself
+        due = claimed.request_due_at
     return {"reference": reference, "role": claimed.role, "dueAt": due}
 
 

@@ -10,11 +10,12 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from schakel.acts import declines
+from schakel.acts import declines, hand_over
 from schakel.acts.refusals import refused
 from schakel.acts.tools import (
     Tools,
     answered,
+    candidacy,
     involvement_of,
     is_open,
     line,
@@ -161,6 +162,10 @@ def _turns(
 ) -> LedgerDecision:
     """What it means for the case as a whole: a team is lost or found again, or the case should go elsewhere."""
     happened, at = arrival.id, arrival.received_at
+    proposed = candidacy(case, one.id)
+    if proposed is not None:
+        event = "decline" if "rerouteTo" in detail and weighed.event != "confirm" else weighed.event
+        return hand_over.said(case, one, proposed, event, at=at, tools=tools)
     gone = weighed.event == "decline" or weighed.event in LEAVES
     if "rerouteTo" in detail and weighed.event != "confirm" and weighed.event not in LEAVES:
         on = declines.sent_on(case, one, detail["rerouteTo"], tools, happened=happened, at=at)

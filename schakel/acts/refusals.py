@@ -209,6 +209,24 @@ RULES: Final[Mapping[str, Rule]] = {
         "These are too many questions at once; split them.",
     ),
     "known-check:answer": Rule(Refusal, "Antwoord met known of unknown.", "Answer with known or unknown."),
+    # -- handing over
+    "hand-over:nobody-has-it": Rule(
+        Conflict,
+        "Niemand heeft deze rol; vraag een team, of zet door wat op de coördinator wacht.",
+        "Nobody has this role; ask a team, or release what waits for the coordinator.",
+    ),
+    "hand-over:has-it-already": Rule(Conflict, "Dit team heeft deze rol al.", "This team has this role already."),
+    "hand-over:one-at-a-time": Rule(
+        Conflict,
+        "Er loopt al een overdracht van deze rol; trek die eerst in.",
+        "A hand-over of this role is open already; take that back first.",
+    ),
+    "hand-over:unknown-municipality": Rule(
+        Refusal,
+        "Deze gemeente heeft in de regio geen lokaal team.",
+        "This municipality has no local team in the region.",
+    ),
+    "hand-over:over": Rule(Conflict, "Deze overdracht loopt niet meer.", "This hand-over is over."),
     # -- what waits for the coordinator
     "parked:release-or-drop": Rule(
         Conflict,

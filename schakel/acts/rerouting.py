@@ -6,11 +6,12 @@ A parked message is released by `schakel/release.py`; here nothing waits but the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from schakel.acts import hand_over
 from schakel.acts.asking import asked_in, may_be_asked
 from schakel.acts.declines import goes_on, others_on, side_of
 from schakel.acts.refusals import refused
@@ -18,15 +19,17 @@ from schakel.acts.tools import ANSWERED, LIVE, OPERATOR, Tools, entry, live, tog
 from schakel.acts.withdrawal import left
 from schakel.ledger_records import Act, CaseLedger, Involved, LedgerDecision, Transition
 from schakel.records import ParkedRow
-from schakel.region import LEADING
+from schakel.region import DUO, LEADING
 from schakel.release import role_of
-from schakel.states import CaseState, Machine, ParkCause, RequestState, Role
+from schakel.states import CaseState, HandOverState, Machine, ParkCause, RequestState, Role
 
 RELEASE: Final = "release"
 RETRY: Final = "retry"
 DROP: Final = "drop"
 REPLACED: Final = "replaced"
 SUPERSEDE: Final = "supersede"
+LOCAL: Final = "local-team"
+HANDS: Final = frozenset({ParkCause.HAND_OVER, ParkCause.HAND_OVER_DECLINED})
 TEAMS: Final = frozenset({ParkCause.LEAD_DECLINED, ParkCause.DUO_DECLINED, ParkCause.REROUTE_ASKED})
 
 
@@ -49,6 +52,8 @@ class Rerouter:
 
     def settle(self, settling: Settling, row: ParkedRow, case: CaseLedger) -> LedgerDecision | None:
         """None: this is no question about a team of the case. Raises Refusal naming the rule."""
+        if row.cause in HANDS:
+            return self._hands(settling, row, case)
         if row.cause not in TEAMS:
             return None
         if settling.event == RETRY:
@@ -61,6 +66,46 @@ class Rerouter:
             raise refused("act:field-missing", "to")
         return together([self._successor(settling, name, case) for name in settling.to])
 
+    def _hands(self, settling: Settling, row: ParkedRow, case: CaseLedger) -> LedgerDecision | None:
+        """The case moves: each team that is named is candidate for the part of the team that has it now."""
+        if settling.event == DROP and row.cause == ParkCause.HAND_OVER_DECLINED:
+            lapsed = [each for each in hand_over.running(case) if each.state == HandOverState.LAPSED]
+            by = (f"{OPERATOR}{settling.by}", Role.OPERATOR)
+            return together([hand_over.ended(case, each, "cancel", by) for each in lapsed])
+        if settling.event != RELEASE:
+            return None  # the message that told of the move is read anew, or nothing is done
+        if case.state != CaseState.OPEN:
+            raise refused("act:case-closed")
+        if not settling.to:
+            raise refused("act:field-missing", "to")
+        municipality = self._municipality(settling, row)
+        named = [pair for pair in (self._named(name, case) for name in settling.to) if live(case, *pair) is None]
+        if not named:
+            raise refused("hand-over:has-it-already", "to")
+        lead = any(role in LEADING for _, role in named)
+        parts = [pair for pair in named if not (lead and pair[1] in DUO)]  # the duo follows when the lead has accepted
+        return together([self._candidate(settling, *pair, municipality, case) for pair in parts])
+
+    def _candidate(
+        self, settling: Settling, partner: str, role: str, municipality: str | None, case: CaseLedger
+    ) -> LedgerDecision:
+        if not others_on(case, role, ""):
+            return self._successor(settling, f"{partner}:{role}", case)
+        fields = {"to": partner, "role": role, "municipality": municipality, "reason": settling.reason}
+        act = _act(settling, case, {name: value for name, value in fields.items() if value}, self._tools)
+        return hand_over.hand_over(act, case, self._tools)
+
+    def _named(self, name: str, case: CaseLedger) -> tuple[str, str]:
+        partner_id, _, said = name.partition(":")
+        partner = self._tools.region.partner(partner_id)
+        return partner_id, said or (role_of(partner, case.programme) if partner is not None else "")
+
+    def _municipality(self, settling: Settling, row: ParkedRow) -> str | None:
+        """Of the local team that is named, or that the parking suggests."""
+        names = [*(name.partition(":")[0] for name in settling.to), *(partner for partner, _ in row.suggests)]
+        teams = [partner for name in names if (partner := self._tools.region.partner(name)) is not None]
+        return next((team.municipalities[0] for team in teams if team.kind == LOCAL and team.municipalities), None)
+
     def _dropped(self, row: ParkedRow, case: CaseLedger) -> LedgerDecision:
         """Nobody is asked: right when the case is closed, or when somebody leads after all."""
         if case.state == CaseState.OPEN and row.cause != ParkCause.DUO_DECLINED and not others_on(case, "lead", ""):
@@ -69,13 +114,11 @@ class Rerouter:
 
     def _successor(self, settling: Settling, name: str, case: CaseLedger) -> LedgerDecision:
         """A request to the successor; those it takes the place of end, and what was on hold goes on."""
-        partner_id, _, said = name.partition(":")
-        partner = self._tools.region.partner(partner_id)
-        role = said or (role_of(partner, case.programme) if partner is not None else "")
+        partner_id, role = self._named(name, case)
         partner = may_be_asked(case, self._tools, partner_id, role)
         if live(case, partner_id, role) is not None:
             raise refused("ask:already-asked", "to")
-        act = _act(settling, case, partner_id, role, self._tools)
+        act = _act(settling, case, {"partner": partner_id, "role": role, "reason": settling.reason}, self._tools)
         request, carried = asked_in(act, case, self._tools, partner, role)
         replaced = _replaced(case, role)
         left_behind = [left(case, one, SUPERSEDE) for one in replaced]
@@ -107,7 +150,7 @@ def _replaced(case: CaseLedger, role: str) -> list[Involved]:
     return [one for one in on if one.state in LIVE or one.state == RequestState.DECLINED]
 
 
-def _act(settling: Settling, case: CaseLedger, partner: str, role: str, tools: Tools) -> Act:
+def _act(settling: Settling, case: CaseLedger, fields: Mapping[str, str], tools: Tools) -> Act:
     """The decision as the ledger keeps it, on the coordinator's word."""
     return Act(
         id=tools.new_id(),
@@ -115,7 +158,7 @@ def _act(settling: Settling, case: CaseLedger, partner: str, role: str, tools: T
         actor=f"{OPERATOR}{settling.by}",
         reference=case.id,
         at=settling.now,
-        fields={"partner": partner, "role": role, "reason": settling.reason},
+        fields=fields,
         name=settling.by,
         function="coordinator",
     )

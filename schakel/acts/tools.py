@@ -27,12 +27,13 @@ from schakel.ledger_records import (
 from schakel.ports import Vault
 from schakel.records import NewDeadline, NewDelivery, SealPlace, ToldSource
 from schakel.region import LEADING, REQUEST_KINDS, Region
-from schakel.states import CaseState, RequestState, Role
+from schakel.states import CaseState, HandOverState, Machine, RequestState, Role
 
 OPERATOR: Final = "operator:"
 CLOCK: Final = "clock"
 HUB: Final = "hub"
 ANSWERED: Final = frozenset({RequestState.CONFIRMED, RequestState.WITHDRAWAL_REQUESTED})
+_UNDECIDED: Final = frozenset({HandOverState.PROPOSED, HandOverState.LAPSED})
 LIVE: Final = frozenset({RequestState.ASKED, RequestState.RECEIVED, RequestState.IN_CONSIDERATION}) | ANSWERED
 
 
@@ -68,8 +69,22 @@ class Tools:
 
 def lead_of(case: CaseLedger) -> Involved | None:
     """Who leads the case now: the leading team that has confirmed, the one asked last among equals; None: nobody."""
-    leading = [one for one in case.involved if one.role in LEADING and one.state in LIVE]
+    leading = [
+        one for one in case.involved if one.role in LEADING and one.state in LIVE and candidacy(case, one.id) is None
+    ]
     return max(leading, key=lambda one: (one.state in ANSWERED, one.asked_at, one.id), default=None)
+
+
+def candidacy(case: CaseLedger, request_id: str) -> Matter | None:
+    """The hand-over that this request is a candidate's of, while it is open: until then the old team has the part."""
+    return next(
+        (
+            one
+            for one in case.matters
+            if one.machine == Machine.HAND_OVER and one.request_id == request_id and one.state in _UNDECIDED
+        ),
+        None,
+    )
 
 
 def role_of(act: Act, case: CaseLedger) -> Role:

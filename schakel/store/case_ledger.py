@@ -111,7 +111,8 @@ WHERE request_id = :request_id AND state IN ('waiting', 'sending', 'notified', '
 SILENCED: Final = "UPDATE delivery SET erase_at = :erase_at WHERE id = :id"
 ENDED_MATTERS: Final = """
 SELECT case_id, id FROM matter
-WHERE valid_until <= :now AND state IN ('asked', 'accepted', 'adjusted') ORDER BY valid_until, id LIMIT :limit"""
+WHERE valid_until <= :now AND state IN ('asked', 'accepted', 'adjusted', 'proposed')
+    AND NOT (machine = 'hand-over' AND state = 'accepted') ORDER BY valid_until, id LIMIT :limit"""
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -221,6 +222,8 @@ def write(db: Db, case_id: str, decision: LedgerDecision, terms: Terms, *, now: 
     for started in decision.deadlines:
         deadlines.start(db, case_id, started, now=now)
     hub = Author(Role.HUB, "hub", now)
+    for moved in decision.moved:
+        deadlines.hand_on(db, moved)
     for request_id in decision.silenced:
         silence(db, request_id, terms, now=now)
     for told in sorted(decision.deliveries, key=lambda each: each.delivery.recipient):

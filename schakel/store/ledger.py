@@ -239,6 +239,10 @@ FROM message m WHERE m.id = :message_id AND (:partner = '' OR m.source = :partne
 OWN_REQUESTS: Final = """
 SELECT q.id FROM request q JOIN message m ON m.id = q.message_id
 WHERE q.case_id = :case_id AND m.source = :partner"""
+# Who is a candidate only has no part in the case yet, and one that was turned down never had.
+CANDIDATES: Final = """
+SELECT request_id FROM matter
+WHERE case_id = :case_id AND machine = 'hand-over' AND state <> 'accepted' AND request_id IS NOT NULL"""
 
 
 def status(db: Db, partner: str, message_id: str) -> StatusRecord | None:
@@ -250,6 +254,8 @@ def status(db: Db, partner: str, message_id: str) -> StatusRecord | None:
         own = {each["id"] for each in db.all(OWN_REQUESTS, case_id=row["case_id"], partner=partner)}
         since = moment(row["received_at"])
         requests = tuple(each if each.id in own else _since(each, since) for each in requests)
+    candidates = {each["request_id"] for each in db.all(CANDIDATES, case_id=row["case_id"])}
+    requests = tuple(each for each in requests if each.id not in candidates)
     return StatusRecord(
         message_id=row["id"],
         kind=row["kind"],

@@ -242,7 +242,7 @@ CREATE TABLE matter (
     FOREIGN KEY (machine, id, state_ordinal, state) REFERENCES state_event (machine, object_id, ordinal, to_state)
 );
 CREATE INDEX matter_of_case ON matter (case_id);
-CREATE INDEX matter_ends ON matter (valid_until) WHERE state IN ('asked', 'accepted', 'adjusted');
+CREATE INDEX matter_ends ON matter (valid_until) WHERE state IN ('asked', 'accepted', 'adjusted', 'proposed');
 CREATE UNIQUE INDEX matter_established_once ON matter (request_id) WHERE machine = 'establishment';
 CREATE UNIQUE INDEX matter_one_hand_over ON matter (case_id, role) WHERE machine = 'hand-over' AND state = 'proposed';
 CREATE UNIQUE INDEX matter_one_admission ON matter (case_id) WHERE machine = 'admission';
