@@ -260,7 +260,6 @@ REQUEST_EVENTS: Final = frozenset(
     {
         "accepted",  # the referral, whether it was delivered or not
         "asked",  # later on, by the team that leads
-        "delivered",
         "in-consideration",
         "confirmed",
         "withdrawal-asked",
