@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from schakel.errors import ConfigurationError, Finding
-from schakel.hub import Hub, Part
+from schakel.hub import Books, Hub, Part
 from schakel.ports import AlarmSender, AnswerFormat, Broker, Channel, Clock, Format, Store
 from schakel.region import Region
 from schakel.settings import Settings
@@ -120,6 +120,17 @@ def build(
         clock_duty=_duty(Part.CLOCK, store, time, log),
         drop=_drop(settings, intake, store, heart, time),
     )
+
+
+def open_books(settings: Settings, *, clock: Clock | None = None) -> Books:
+    """The store beside a hub that may run, in a quarter of the time that a hub takes. Raises ConfigurationError."""
+    from schakel.region_files import load_region
+    from schakel.vault import open_vault
+
+    region = load_region(region_folder(settings.region), settings.region_overlay)
+    vault = open_vault(settings.keys)
+    store = _store(settings, region, vault)
+    return Books(settings=settings, region=region, clock=clock or SystemClock(), vault=vault, store=store)
 
 
 def _broker(heart: Heart) -> Broker:

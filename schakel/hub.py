@@ -59,6 +59,21 @@ class Folder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Books:
+    """What is kept, and what it takes to read it: for an operator who looks beside the hub. It needs no mappings, so it
+    opens when those are what is wrong."""
+
+    settings: Settings
+    region: Region
+    clock: Clock
+    vault: FileVault
+    store: Store
+
+    async def aclose(self) -> None:
+        await self.store.aclose()
+
+
+@dataclass(frozen=True, slots=True)
 class Hub:
     """Everything that runs in one process. `run` works the deliveries and the clock; the door is the api's."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schakel.cli.console import AsJson, By, Exit, clock_time, named, run, show_json, show_table, stop
-from schakel.cli.opened import opened
+from schakel.cli.opened import opened_books
 
 if TYPE_CHECKING:
     from schakel.records import AlarmRow
@@ -57,13 +57,13 @@ def acknowledge(
 
 
 async def _alarms() -> list[AlarmRow]:
-    async with opened() as hub:
-        return sorted(await hub.store.alarms(), key=lambda row: row.raised_at)
+    async with opened_books() as books:
+        return sorted(await books.store.alarms(), key=lambda row: row.raised_at)
 
 
 async def _acknowledge(alarm: str, by: str) -> bool:
-    async with opened() as hub:
-        return await hub.store.acknowledge(alarm, by=by, now=hub.clock.now())
+    async with opened_books() as books:
+        return await books.store.acknowledge(alarm, by=by, now=books.clock.now())
 
 
 def _json(row: AlarmRow) -> dict[str, object]:

@@ -27,7 +27,7 @@ from schakel.cli.console import (
     told,
     utc_time,
 )
-from schakel.cli.opened import note, opened
+from schakel.cli.opened import note, opened_books
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,39 +138,39 @@ def _decide(case: str, other: str, by: str, reason: str, *, join: bool, as_json:
 
 async def _status(message: str, by: str) -> tuple[StatusRecord, datetime] | None:
     """With the time at which it was so."""
-    async with opened() as hub:
-        record = await hub.store.status("", message)
+    async with opened_books() as books:
+        record = await books.store.status("", message)
         if record is None:
             return None
-        await note(hub, by=by, action="status.read", object=record.message_id)
-        return record, hub.clock.now()
+        await note(books, by=by, action="status.read", object=record.message_id)
+        return record, books.clock.now()
 
 
 async def _case(reference: str, by: str) -> tuple[CaseRecord, datetime] | None:
     """With the time at which it was so."""
-    async with opened() as hub:
-        record = await hub.store.case_by_id(reference)
+    async with opened_books() as books:
+        record = await books.store.case_by_id(reference)
         if record is None:
             return None
-        await note(hub, by=by, action="case.read", object=record.id)
-        return record, hub.clock.now()
+        await note(books, by=by, action="case.read", object=record.id)
+        return record, books.clock.now()
 
 
 async def _suggestion(case: str, other: str, by: str, reason: str, join: bool) -> bool | None:
     from schakel.decision import share_secrecy
 
-    async with opened() as hub:
-        first, second = await hub.store.case_by_id(case), await hub.store.case_by_id(other)
+    async with opened_books() as books:
+        first, second = await books.store.case_by_id(case), await books.store.case_by_id(other)
         if first is None or second is None:
             return None
-        return await hub.store.decide_suggestion(
+        return await books.store.decide_suggestion(
             first.id,
             second.id,
             join=join,
             by=by,
             reason=reason,
-            now=hub.clock.now(),
-            share=partial(share_secrecy, hub.vault),
+            now=books.clock.now(),
+            share=partial(share_secrecy, books.vault),
         )
 
 

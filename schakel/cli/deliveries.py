@@ -26,10 +26,10 @@ from schakel.cli.console import (
     utc_time,
 )
 from schakel.cli.moments import ago
-from schakel.cli.opened import opened
+from schakel.cli.opened import opened_books
 
 if TYPE_CHECKING:
-    from schakel.hub import Hub
+    from schakel.hub import Books
     from schakel.operating import Stuck
     from schakel.records import Bell
 
@@ -43,7 +43,7 @@ Who = Annotated[str | None, typer.Option("--by", help="Who decides; none: the us
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Stop after so many, the oldest first.")]
 
-Act = Callable[["Hub", Sequence["Stuck"], str, str], Awaitable[list["Bell"]]]
+Act = Callable[["Books", Sequence["Stuck"], str, str], Awaitable[list["Bell"]]]
 
 
 @group.command("list")
@@ -84,9 +84,9 @@ def retry(
 ) -> None:
     """Tries again now: same bytes, what was set aside too; their partners' breakers close. Not agreed: 3."""
 
-    async def act(hub: Hub, chosen: Sequence[Stuck], who: str, why: str) -> list[Bell]:
+    async def act(books: Books, chosen: Sequence[Stuck], who: str, why: str) -> list[Bell]:
         ids = [one.id for one in chosen]
-        return await hub.store.retry_deliveries(ids, by=who, reason=why, now=hub.clock.now())
+        return await books.store.retry_deliveries(ids, by=who, reason=why, now=books.clock.now())
 
     _do(act, "opnieuw proberen (try again)", "retried", (partner, because, since), limit, yes, by, reason, as_json)
 
@@ -104,12 +104,12 @@ def supersede(
 ) -> None:
     """Makes each anew, under a new number, from how things are now: after a mapping or address was mended."""
 
-    async def act(hub: Hub, chosen: Sequence[Stuck], who: str, why: str) -> list[Bell]:
+    async def act(books: Books, chosen: Sequence[Stuck], who: str, why: str) -> list[Bell]:
         from schakel.identifiers import ENTROPY_BYTES, uuid7
 
-        now = hub.clock.now()
+        now = books.clock.now()
         pairs = [(one.id, str(uuid7(now, os.urandom(ENTROPY_BYTES)))) for one in chosen]
-        return await hub.store.replace_deliveries(pairs, by=who, reason=why, now=now)
+        return await books.store.replace_deliveries(pairs, by=who, reason=why, now=now)
 
     _do(act, "opnieuw maken (make anew)", "superseded", (partner, because, since), limit, yes, by, reason, as_json)
 
@@ -158,17 +158,17 @@ def _tell(found: Sequence[Stuck], chosen: Sequence[Stuck], what: str) -> None:
 async def _found(partner: str | None, because: str | None, since: str | None) -> list[Stuck]:
     from schakel.operating import Selection
 
-    async with opened() as hub:
-        after = None if since is None else ago(since, "--since", now=hub.clock.now())
-        return await hub.store.stuck(Selection(partner=partner, reason=because, since=after))
+    async with opened_books() as books:
+        after = None if since is None else ago(since, "--since", now=books.clock.now())
+        return await books.store.stuck(Selection(partner=partner, reason=because, since=after))
 
 
 async def _act(act: Act, chosen: Sequence[Stuck], who: str, why: str) -> list[Bell]:
-    async with opened() as hub:
+    """No bell rings: the sweep finds what is due within two seconds."""
+    async with opened_books() as books:
         bells: list[Bell] = []
         for start in range(0, len(chosen), BATCH):
-            bells += await act(hub, chosen[start : start + BATCH], who, why)
-        await hub.broker.ring(bells)
+            bells += await act(books, chosen[start : start + BATCH], who, why)
         return bells
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from schakel.records import AuditEntry
 
 if TYPE_CHECKING:
-    from schakel.hub import Hub
+    from schakel.hub import Books, Hub
     from schakel.settings import Settings
 
 
@@ -49,6 +49,18 @@ async def opened() -> AsyncIterator[Hub]:
         await hub.aclose()
 
 
-async def note(hub: Hub, *, by: str, action: str, object: str, detail: str = "") -> None:
+@asynccontextmanager
+async def opened_books() -> AsyncIterator[Books]:
+    """The store alone, for whoever looks or acts on what is kept. Raises ConfigurationError, Unacceptable."""
+    from schakel.bootstrap import open_books
+
+    books = open_books(read_settings())
+    try:
+        yield books
+    finally:
+        await books.aclose()
+
+
+async def note(hub: Hub | Books, *, by: str, action: str, object: str, detail: str = "") -> None:
     """A row in the audit: an operator saw or did something."""
     await hub.store.audit([AuditEntry(hub.clock.now(), f"operator:{by}", action, object, detail)])

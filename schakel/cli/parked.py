@@ -26,7 +26,7 @@ from schakel.cli.console import (
     told,
     utc_time,
 )
-from schakel.cli.opened import note, opened
+from schakel.cli.opened import note, opened, opened_books
 
 if TYPE_CHECKING:
     from schakel.hub import Hub
@@ -166,20 +166,20 @@ async def _with_hub(work: Callable[[Hub], Awaitable[Any]]) -> Any:
 
 
 async def _rows(*, settled: bool) -> list[ParkedRow]:
-    async with opened() as hub:
-        return sorted(await hub.store.parked(settled=settled), key=lambda row: row.parked_at)
+    async with opened_books() as books:
+        return sorted(await books.store.parked(settled=settled), key=lambda row: row.parked_at)
 
 
 async def _one(parked: str) -> tuple[ParkedRow | None, dict[str, str]]:
-    async with opened() as hub:
-        rows = await hub.store.parked(parked_id=parked, settled=True)
+    async with opened_books() as books:
+        rows = await books.store.parked(parked_id=parked, settled=True)
         if not rows:  # a message can have been parked more than once: what is open first, then the newest
-            rows = [row for row in await hub.store.parked(settled=True) if row.message_id == parked]
+            rows = [row for row in await books.store.parked(settled=True) if row.message_id == parked]
             rows.sort(key=lambda row: (row.state != "open", -row.parked_at.timestamp()))
         if not rows:
             return None, {}
-        await note(hub, by=os_user(), action="parked.read", object=rows[0].id)
-        text = hub.region.causes.get(rows[0].cause)
+        await note(books, by=os_user(), action="parked.read", object=rows[0].id)
+        text = books.region.causes.get(rows[0].cause)
         return rows[0], {"nl": text.nl, "en": text.en} if text else {}
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from schakel.cli.console import AsJson, Exit, os_user, run, say, show_json, show_table, stop
-from schakel.cli.opened import note, opened
+from schakel.cli.opened import note, opened_books
 
 if TYPE_CHECKING:
-    from schakel.hub import Hub
+    from schakel.hub import Books
     from schakel.region import Partner
 
 group = typer.Typer(help="Partners, their API keys and webhook secrets.", no_args_is_help=True)
@@ -82,9 +82,9 @@ def secret(
 
 
 async def _partners() -> list[dict[str, Any]]:
-    async with opened() as hub:
-        now = hub.clock.now()
-        keys = await hub.store.keys(now=now)
+    async with opened_books() as books:
+        now = books.clock.now()
+        keys = await books.store.keys(now=now)
         return [
             {
                 "partner": partner.id,
@@ -105,10 +105,10 @@ async def _partners() -> list[dict[str, Any]]:
                         "kind": row.kind,
                         "expiresAt": row.expires_at.isoformat() if row.expires_at else None,
                     }
-                    for row in await hub.store.secrets(partner.id, now=now)
+                    for row in await books.store.secrets(partner.id, now=now)
                 ],
             }
-            for partner in hub.region.partners
+            for partner in books.region.partners
         ]
 
 
@@ -125,8 +125,8 @@ def _row(row: dict[str, Any]) -> tuple[object, ...]:
     )
 
 
-def _known(hub: Hub, partner: str) -> Partner:
-    found = hub.region.partner(partner)
+def _known(books: Books, partner: str) -> Partner:
+    found = books.region.partner(partner)
     if found is None:
         raise stop(Exit.NOT_FOUND, f"the region has no partner {partner}")
     return found
@@ -139,32 +139,34 @@ def _end(now: datetime, days: int | None) -> datetime | None:
 async def _new_key(partner: str, days: int | None) -> tuple[str, str]:
     from schakel.keys import new_key
 
-    async with opened() as hub:
-        now = hub.clock.now()
-        text, row = new_key(_known(hub, partner).id, now=now, expires_at=_end(now, days))
-        await hub.store.add_key(row)
-        await note(hub, by=os_user(), action="key.made", object=partner, detail=row.id)
+    async with opened_books() as books:
+        now = books.clock.now()
+        text, row = new_key(_known(books, partner).id, now=now, expires_at=_end(now, days))
+        await books.store.add_key(row)
+        await note(books, by=os_user(), action="key.made", object=partner, detail=row.id)
         return text, row.id
 
 
 async def _revoke(partner: str, key_id: str) -> bool:
-    async with opened() as hub:
-        now = hub.clock.now()
-        mine = any(key.id == key_id for key in await hub.store.keys(now=now) if key.partner == _known(hub, partner).id)
-        if not mine or not await hub.store.revoke_key(key_id, now=now):
+    async with opened_books() as books:
+        now = books.clock.now()
+        mine = any(
+            key.id == key_id for key in await books.store.keys(now=now) if key.partner == _known(books, partner).id
+        )
+        if not mine or not await books.store.revoke_key(key_id, now=now):
             return False
-        await note(hub, by=os_user(), action="key.revoked", object=partner, detail=key_id)
+        await note(books, by=os_user(), action="key.revoked", object=partner, detail=key_id)
         return True
 
 
 async def _new_secret(partner: str, kind: SecretKind, days: int | None) -> tuple[str, str]:
     from schakel.webhook_secrets import new_secret
 
-    async with opened() as hub:
-        now = hub.clock.now()
+    async with opened_books() as books:
+        now = books.clock.now()
         text, row = new_secret(
-            _known(hub, partner).id, kind.value, vault=hub.vault, now=now, expires_at=_end(now, days)
+            _known(books, partner).id, kind.value, vault=books.vault, now=now, expires_at=_end(now, days)
         )
-        await hub.store.add_secret(row)
-        await note(hub, by=os_user(), action="secret.made", object=partner, detail=row.id)
+        await books.store.add_secret(row)
+        await note(books, by=os_user(), action="secret.made", object=partner, detail=row.id)
         return text, row.id

@@ -15,10 +15,10 @@ import typer
 
 from schakel.cli.console import AsJson, Exit, Reason, clock_time, named, os_user, run, show_json, stop, utc_time
 from schakel.cli.moments import age, ahead
-from schakel.cli.opened import opened
+from schakel.cli.opened import opened_books
 
 if TYPE_CHECKING:
-    from schakel.hub import Hub
+    from schakel.hub import Books
     from schakel.operating import Backlog, Pause, Queue
 
 group = typer.Typer(help="What waits for each partner; pause and resume.", invoke_without_command=True)
@@ -78,17 +78,17 @@ def resume(partner: PartnerName, reason: Reason, by: Who = None, as_json: AsJson
 
 
 async def _look(as_json: bool, *, every: float, looks: int) -> None:
-    async with opened() as hub:
+    async with opened_books() as books:
         done = 0
         while True:
-            now = hub.clock.now()
-            backlog = await hub.store.backlog(now=now)
+            now = books.clock.now()
+            backlog = await books.store.backlog(now=now)
             if as_json:
-                show_json(to_json(hub, backlog, now))
+                show_json(to_json(books, backlog, now))
             else:
                 if looks != 1 and sys.stdout.isatty():
                     typer.echo(_CLEAR, nl=False)
-                typer.echo("\n".join(lines(every_queue(hub, backlog), backlog, now)))
+                typer.echo("\n".join(lines(every_queue(books, backlog), backlog, now)))
             done += 1
             if done == looks:
                 return
@@ -98,30 +98,30 @@ async def _look(as_json: bool, *, every: float, looks: int) -> None:
 async def _pause(partner: str, until: str, by: str, reason: str) -> Pause | None:
     from schakel.operating import Pause
 
-    async with opened() as hub:
-        known = hub.region.partner(partner)
+    async with opened_books() as books:
+        known = books.region.partner(partner)
         if known is None or known.receives is None:
             return None
-        now = hub.clock.now()
+        now = books.clock.now()
         made = Pause(partner=partner, by=by, reason=reason, paused_at=now, until=ahead(until, "--until", now=now))
-        await hub.store.pause(made)
+        await books.store.pause(made)
         return made
 
 
 async def _resume(partner: str, by: str, reason: str) -> bool:
-    async with opened() as hub:
-        return await hub.store.resume(partner, by=by, reason=reason, now=hub.clock.now())
+    async with opened_books() as books:
+        return await books.store.resume(partner, by=by, reason=reason, now=books.clock.now())
 
 
 # -- how it looks ------------------------------------------------------------------------------------------------------
 
 
-def every_queue(hub: Hub, backlog: Backlog) -> list[Queue]:
+def every_queue(books: Books, backlog: Backlog) -> list[Queue]:
     """Of each partner that gets something in this region, and of those of before; what is idle comes last."""
     from schakel.operating import Queue
 
     there = {one.partner: one for one in backlog.queues}
-    mine = {one.id: Queue(one.id) for one in hub.region.partners if one.receives}
+    mine = {one.id: Queue(one.id) for one in books.region.partners if one.receives}
     return sorted({**mine, **there}.values(), key=lambda one: (_idle(one), one.partner))
 
 
@@ -177,7 +177,7 @@ def _beneath(text: str) -> Iterator[str]:
     yield from textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 
-def to_json(hub: Hub, backlog: Backlog, now: datetime) -> dict[str, Any]:
+def to_json(books: Books, backlog: Backlog, now: datetime) -> dict[str, Any]:
     return {
         "at": utc_time(now),
         "partners": [
@@ -193,7 +193,7 @@ def to_json(hub: Hub, backlog: Backlog, now: datetime) -> dict[str, Any]:
                 "overdueAnswers": one.overdue,
                 "pause": None if one.pause is None else _pause_json(one.pause),
             }
-            for one in every_queue(hub, backlog)
+            for one in every_queue(books, backlog)
         ],
         "parkedMessages": backlog.parked_messages,
         "alarmsOpen": backlog.alarms_open,

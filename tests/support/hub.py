@@ -299,7 +299,7 @@ async def open_home(folder: Path) -> AsyncIterator[Home]:
     recipients = Recipients(folder / "journals")
     await recipients.start()
     region = load_region(region_folder("haaglanden"))
-    _write_overlay(folder / "overlay", region, recipients)
+    write_overlay(folder / "overlay", region, recipients)
     settings = Settings(_env_file=None, home=folder / "home", region_overlay=folder / "overlay")
     initialise(settings)
     async with Home(folder, region, await _hand_out(settings, region, recipients), recipients) as home:
@@ -330,7 +330,7 @@ async def _hand_out(settings: Settings, region: Region, recipients: Recipients) 
     return keys
 
 
-def _write_overlay(folder: Path, region: Region, recipients: Recipients) -> None:
+def write_overlay(folder: Path, region: Region, recipients: Recipients) -> None:
     folder.mkdir(parents=True)
     partners = [
         {"id": one.id, "receives": {"url": recipients.url(one.id), "mode": "full"}}
