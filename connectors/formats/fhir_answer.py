@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from connectors.formats.fhir_bundle import Index, Resource, codes_of
-from connectors.formats.fhir_elements import Plain, Reading, compact, label, spoken, telecoms, tokens
 from connectors.formats.fhir_elements import human_name as name_of
+from connectors.formats.fhir_elements import label, telecoms, tokens
 from connectors.formats.fhir_organisations import details, written
+from connectors.formats.fhir_reading import Plain, Reading, compact, spoken
 from schakel.errors import Finding, Malformed
 
 MAPPING: Final = "fhir-answer"
@@ -90,7 +91,7 @@ def _convert(index: Index, task: Resource, sent_at: Any) -> Answered:
 def _reference(body: Mapping[str, Any]) -> str | None:
     """By our own identifier, else the placer's, else the Task's id where it looks like one we gave."""
     identifiers = body.get("identifier")
-    items = [each for each in identifiers if isinstance(each, Mapping)] if isinstance(identifiers, list) else []
+    items = [each for each in identifiers if isinstance(each, dict)] if isinstance(identifiers, list) else []
     ours = [each.get("value") for each in items if each.get("system") == REFERENCE]
     placers = [each.get("value") for each in items if "PLAC" in codes_of(each.get("type"))]
     own_id = body.get("id")
@@ -114,7 +115,7 @@ def _contact(reading: Reading, index: Index, task: Resource, placed: list[Resour
     placed.append(owner)
     reading.settle(owner.body, "name", "identifier", "type", "active")  # the hub knows its partners itself
     for contact in reading.nodes(owner.body, "contact"):
-        holder = {"name": [contact["name"]]} if isinstance(contact.get("name"), Mapping) else {}
+        holder = {"name": [contact["name"]]} if isinstance(contact.get("name"), dict) else {}
         name = written(name_of(reading, holder))
         phones, email = telecoms(reading, contact)
         if name:
@@ -126,7 +127,7 @@ def _contact(reading: Reading, index: Index, task: Resource, placed: list[Resour
 def _trouble(header: Resource) -> list[Finding]:
     """A response that says that the message could not be handled is no answer of a person."""
     response = header.body.get("response")
-    code = response.get("code") if isinstance(response, Mapping) else "ok"
+    code = response.get("code") if isinstance(response, dict) else "ok"
     if code == "ok":
         return []
     nl = "De ontvanger meldt dat het bericht niet verwerkt kon worden."

@@ -46,7 +46,7 @@ class Resource:
 
 def type_of(body: Any) -> str:
     """The resource's type, or "" when it has none that could be a FHIR type."""
-    name = body.get("resourceType") if isinstance(body, Mapping) else None
+    name = body.get("resourceType") if isinstance(body, dict) else None
     return name if isinstance(name, str) and _TYPE.match(name) else ""
 
 
@@ -58,8 +58,8 @@ def same_url(url: str) -> str:
 
 def codes_of(concept: Any) -> set[str]:
     """The codes of a CodeableConcept, whatever their system."""
-    codings = concept.get("coding") if isinstance(concept, Mapping) else None
-    found = [each.get("code") for each in codings if isinstance(each, Mapping)] if isinstance(codings, list) else []
+    codings = concept.get("coding") if isinstance(concept, dict) else None
+    found = [each.get("code") for each in codings if isinstance(each, dict)] if isinstance(codings, list) else []
     return {code for code in found if isinstance(code, str)}
 
 
@@ -104,7 +104,7 @@ class Index:
 
     def resolve(self, reference: Any, start: Resource) -> Resource | None:
         """The one resource that `reference` (a FHIR Reference in `start`) points at, or None."""
-        if not isinstance(reference, Mapping):
+        if not isinstance(reference, dict):
             return None
         literal = reference.get("reference")
         if isinstance(literal, str) and literal:
@@ -160,7 +160,7 @@ def identifier_keys(body: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _identifier_key(identifier: Any) -> list[tuple[str, str]]:
-    if not isinstance(identifier, Mapping):
+    if not isinstance(identifier, dict):
         return []
     system, value = identifier.get("system"), identifier.get("value")
     return [(system if isinstance(system, str) else "", value)] if isinstance(value, str) and value else []
@@ -173,8 +173,8 @@ def _resources(bundle: Mapping[str, Any]) -> Iterator[Resource]:
     count = 0
     for position, entry in enumerate(entries):
         place = f"Bundle.entry[{position}]"
-        body = entry.get("resource") if isinstance(entry, Mapping) else None
-        if not isinstance(body, Mapping) or not type_of(body):
+        body = entry.get("resource") if isinstance(entry, dict) else None
+        if not isinstance(body, dict) or not type_of(body):
             raise _shape(f"{place}.resource", "Hier hoort een resource.", "A resource belongs here.")
         url = entry.get("fullUrl")
         resource = Resource(type_of(body), body, f"{place}.resource", url if isinstance(url, str) and url else None)

@@ -8,13 +8,13 @@ it, so the silent-loss report names it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from connectors.formats.fhir_answer import REFERENCE
 from connectors.formats.fhir_bundle import Index, Resource, codes_of, identifier_keys
-from connectors.formats.fhir_elements import Node, Plain, Reading, address, compact, label, spoken, token_of, tokens
+from connectors.formats.fhir_elements import address, label, token_of, tokens
 from connectors.formats.fhir_local import label_of, requested, told
 from connectors.formats.fhir_organisations import Helpers, reporter
 from connectors.formats.fhir_persons import (
@@ -25,6 +25,7 @@ from connectors.formats.fhir_persons import (
     persons,
     shared_bsn_findings,
 )
+from connectors.formats.fhir_reading import Node, Plain, Reading, compact, spoken
 from schakel.errors import Finding
 
 FLAG: Final = "urn:schakel:flag"
@@ -353,7 +354,7 @@ class _Conversion:
             else:
                 narrative: Any = resource.body.get("text")
                 kind = spoken(resource.type)
-                if isinstance(narrative, Mapping) and narrative.get("status") == "additional":
+                if isinstance(narrative, dict) and narrative.get("status") == "additional":
                     paths[f"{kind}.text"] = None
                 paths.update(dict.fromkeys(self.reading.unread(resource.body, kind)))
         return list(paths)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Reads FHIR data types (codings, names, addresses, telecoms) and remembers what was read, so the rest can be listed.
+"""Reads FHIR data types: codings, names, addresses, telecoms.
 
 Dutch habits (nl-core, zib2020): own and partner names in extensions of `family`, the address in parts in extensions of
 `line`, `IN`/`BR`/`CL` qualifiers on given names, an AddressType that says what `use` cannot.
@@ -8,13 +8,10 @@ Dutch habits (nl-core, zib2020): own and partner names in extensions of `family`
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from functools import cache
-from importlib.resources import files
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Final
 
-Node = Mapping[str, Any]
-Plain = dict[str, Any]
+from connectors.formats.fhir_reading import Node, Plain, Reading, compact
 
 HL7: Final = "http://hl7.org/fhir/StructureDefinition/"
 DATA_ABSENT: Final = HL7 + "data-absent-reason"
@@ -27,13 +24,6 @@ ADDRESS_PARTS: Final = "urn:schakel:address"  # the parts of an address as they 
 NAME_PARTS: Final = "urn:schakel:parts"  # on a HumanName: its parts say all there is to say
 FULL_NAME: Final = "urn:schakel:full-name"
 
-_ASIDE: Final = frozenset({"resourceType", "id", "fhir_comments"})  # say nothing about the household
-_AT_ROOT: Final = frozenset({"meta", "language", "contained", "text"})  # judged elsewhere, or the same in prose
-# Whose extensions are named in the silent-loss report; any other URL is its sender's own text.
-_KNOWN_URL: Final = re.compile(
-    r"^(?:https?://(?:hl7\.org|nictiz\.nl|fhir\.nl|terminology\.hl7\.org)/[A-Za-z0-9./_\-]{1,120}|urn:schakel:[a-z-]{1,40})$"
-)
-UNKNOWN: Final = "?"
 _PREFIXES: Final = re.compile(
     r"^((?:van|von|uit|op|in|aan|bij|onder|over|voor) (?:der|den|de|het|'t|’t|ter|ten|dem|den)|"
     r"van|von|de la|de l'|de|den|der|du|ter|ten|te|'t|’t|'s|el|al|di|da|dos|la|le) (?=\S)(.+)$",
@@ -46,132 +36,6 @@ _SUFFIX: Final = re.compile(r"^(?P<letter>[A-Za-z])?(?:[\s\-]*(?P<addition>[A-Za
 _HOLLAND: Final = frozenset({"", "nl", "nld", "nederland", "netherlands", "the netherlands", "6030"})
 _ELSEWHERE: Final = frozenset({"work", "billing", "old", "WP", "BAD", "DIR", "PUB"})
 _MUNICIPALITY: Final = re.compile(r"^[0-9]{4}$")
-
-
-class Reading:
-    """Every look at an element goes through here; what was never looked at is the silent loss."""
-
-    def __init__(self) -> None:
-        self._seen: set[tuple[int, str]] = set()
-        self._settled: set[tuple[int, str]] = set()
-        self._extensions: set[int] = set()
-
-    def value(self, node: Node, name: str) -> Any:
-        self._seen.add((id(node), name))
-        return node.get(name)
-
-    def text(self, node: Node, name: str) -> str | None:
-        """A non-empty string, stripped; anything else is nothing."""
-        value = node.get(name)
-        if not isinstance(value, str):
-            return None
-        self._seen.add((id(node), name))
-        return value.strip() or None
-
-    def truth(self, node: Node, name: str) -> bool | None:
-        value = node.get(name)
-        if not isinstance(value, bool):
-            return None
-        self._seen.add((id(node), name))
-        return value
-
-    def nodes(self, node: Node, name: str) -> list[Node]:
-        """The objects of a repeating element (a single object counts as one)."""
-        value = node.get(name)
-        found = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, Mapping)]
-        if found:
-            self._seen.add((id(node), name))
-        return found
-
-    def node(self, node: Node, name: str) -> Node:
-        return next(iter(self.nodes(node, name)), {})
-
-    def texts(self, node: Node, name: str) -> list[str | None]:
-        """The strings of a repeating primitive; None keeps a place."""
-        value = node.get(name)
-        if not isinstance(value, list):
-            return []
-        self._seen.add((id(node), name))
-        return [item.strip() if isinstance(item, str) else None for item in value]
-
-    def touch(self, node: Node, *names: str) -> None:
-        """These are understood and hold nothing of their own."""
-        self._seen.update((id(node), name) for name in names)
-
-    def settle(self, node: Node, *names: str) -> None:
-        """These are understood with everything in them."""
-        self.touch(node, *names)
-        self._settled.update((id(node), name) for name in names)
-
-    def extensions(self, node: Node, url: str) -> list[Node]:
-        found = [item for item in _list(node.get("extension")) if isinstance(item, Mapping) and item.get("url") == url]
-        self._extensions.update(id(item) for item in found)
-        for item in found:
-            self.touch(item, "url")
-        return found
-
-    def extension(self, node: Node, url: str) -> Node:
-        return next(iter(self.extensions(node, url)), {})
-
-    def beside(self, node: Node, name: str, position: int | None = None) -> Node:
-        """The `_name` object beside a primitive (of item `position` of a repeating one)."""
-        value = node.get("_" + name)
-        if position is not None:
-            value = value[position] if isinstance(value, list) and position < len(value) else None
-        if not isinstance(value, Mapping):
-            return {}
-        self._seen.add((id(node), "_" + name))
-        return value
-
-    def unread(self, node: Node, path: str, *, root: bool = True) -> Iterator[str]:
-        """Paths of what was not looked at, without positions and without values."""
-        for name, value in node.items():
-            if name in _ASIDE or (root and name in _AT_ROOT) or (id(node), name) in self._settled:
-                continue
-            place = f"{path}.{spoken(name)}"
-            if name in ("extension", "modifierExtension"):
-                for item in _list(value):
-                    if id(item) not in self._extensions:
-                        yield _cut(f"{place}:{_url(item)}")
-                    elif isinstance(item, Mapping):
-                        yield from self.unread(item, f"{place}:{_url(item)}", root=False)
-            elif (id(node), name) not in self._seen:
-                yield _cut(place)
-            else:
-                for item in _list(value):
-                    if isinstance(item, Mapping):
-                        yield from self.unread(item, place, root=False)
-
-
-def spoken(name: str) -> str:
-    """A name that FHIR R4 has (`_name` too); any other is the sender's own text, and can be somebody's."""
-    return name if name.removeprefix("_") in _r4_names() else UNKNOWN
-
-
-@cache
-def _r4_names() -> frozenset[str]:
-    lines = files("connectors").joinpath("formats", "fhir_r4_names.txt").read_text("utf-8").splitlines()
-    return frozenset(name for line in lines if not line.startswith("#") for name in line.split())
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _url(extension: Any) -> str:
-    """The last part of the extension's URL, when a standard (or we) gave it."""
-    url = extension.get("url") if isinstance(extension, Mapping) else None
-    return re.split("[/:]", url)[-1] if isinstance(url, str) and _KNOWN_URL.match(url) else UNKNOWN
-
-
-def _cut(path: str) -> str:
-    """A path that the silent-loss report shows as it is: without digits, at most 60 characters."""
-    return re.sub(r"[0-9]", "#", path)[:60]
-
-
-def compact(plain: Plain) -> Plain:
-    """Without what is not known: None, empty lists and empty objects."""
-    return {name: value for name, value in plain.items() if value is not None and value not in ([], {}, "")}
 
 
 # -- codes ------------------------------------------------------------------------------------------------------------
@@ -205,6 +69,8 @@ def label(reading: Reading, concept: Node) -> str | None:
 
 def absent_reason(reading: Reading, node: Node, name: str) -> str | None:
     """The data-absent-reason beside a primitive, or on the element itself."""
+    if f"_{name}" not in node and "extension" not in node:
+        return None
     for holder in (reading.beside(node, name), node):
         reason = reading.text(reading.extension(holder, DATA_ABSENT), "valueCode")
         if reason:
@@ -336,6 +202,8 @@ def address(reading: Reading, node: Node) -> Plain:
 
 def _specified(reading: Reading, node: Node, name: str) -> list[str]:
     """The codes of nl-core's ext-CodeSpecification beside a primitive."""
+    if f"_{name}" not in node:
+        return []
     concept = reading.node(reading.extension(reading.beside(node, name), CODE_SPECIFICATION), "valueCodeableConcept")
     return [token.partition("|")[2] for token in tokens(reading, concept)]
 
@@ -405,9 +273,7 @@ def _phone(reading: Reading, item: Node) -> Plain:
     if not number:
         return {}
     reading.touch(item, "system", "use", "rank", "period")
-    # mobile or not: nothing hangs on it
-    kind = reading.node(reading.extension(reading.beside(item, "system"), CODE_SPECIFICATION), "valueCodeableConcept")
-    tokens(reading, kind)
+    _specified(reading, item, "system")  # mobile or not: nothing hangs on it
     safe = reading.truth(reading.extension(item, SAFE_TO_CALL), "valueBoolean")
     note = reading.text(reading.extension(item, COMMENT), "valueString")
     return compact({"number": number, "note": note}) | ({} if safe is None else {"safe": safe})

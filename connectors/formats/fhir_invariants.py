@@ -29,8 +29,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from connectors.formats.fhir_bundle import Index, Resource, codes_of, type_of
-from connectors.formats.fhir_elements import spoken
 from connectors.formats.fhir_persons import bsn_findings
+from connectors.formats.fhir_reading import spoken
 from schakel.errors import Finding, Malformed, UnsupportedFormat
 
 TASK_STATUS: Final = (
@@ -66,14 +66,14 @@ def check_version(bundle: Mapping[str, Any]) -> None:
     resources = [("Bundle", bundle)]
     entries = bundle.get("entry")
     for position, entry in enumerate(entries if isinstance(entries, list) else []):
-        body = entry.get("resource") if isinstance(entry, Mapping) else None
-        if isinstance(body, Mapping):
+        body = entry.get("resource") if isinstance(entry, dict) else None
+        if isinstance(body, dict):
             resources.append((f"Bundle.entry[{position}].resource", body))
     for place, body in resources:
         kind = type_of(body)
         tells = {name: version for name, version in _TELLS.get(kind, {}).items() if name in body}
         code = body.get("code")
-        if kind == "ServiceRequest" and isinstance(code, Mapping) and {"concept", "reference"} & set(code):
+        if kind == "ServiceRequest" and isinstance(code, dict) and {"concept", "reference"} & set(code):
             tells["code"] = "R5"
         if kind in _OTHER_TYPES:
             tells["resourceType"] = _OTHER_TYPES[kind]
@@ -90,7 +90,7 @@ def check_version(bundle: Mapping[str, Any]) -> None:
 
 def check_bundle(bundle: Any) -> Mapping[str, Any]:
     """The bundle, when it is one of type `message`. Raises Malformed."""
-    if not isinstance(bundle, Mapping) or bundle.get("resourceType") != "Bundle":
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         raise _refuse("Bundle", "fhir-message", "Verwacht: een Bundle van type message.", "Expected a message Bundle.")
     if bundle.get("type") != "message":
         raise _refuse("Bundle.type", "fhir-message", "Verwacht: Bundle.type message.", "Expected Bundle.type message.")
@@ -138,7 +138,7 @@ def _of_task(index: Index, task: Resource) -> Resource | None:
 def message_reference(bundle: Mapping[str, Any], header: Resource) -> str:
     """Bundle.identifier.value, else MessageHeader.id, else its fullUrl. Raises Malformed."""
     identifier = bundle.get("identifier")
-    value = identifier.get("value") if isinstance(identifier, Mapping) else None
+    value = identifier.get("value") if isinstance(identifier, dict) else None
     return _reference(value, "Bundle.identifier.value") or _reference(
         header.id or header.full_url, f"{header.place}.id", needed=True
     )
@@ -147,11 +147,11 @@ def message_reference(bundle: Mapping[str, Any], header: Resource) -> str:
 def case_reference(request: Resource) -> str | None:
     """The placer's identifier, else the first one that is not somebody else's, else the requisition; None without."""
     identifiers = request.body.get("identifier")
-    items = [item for item in identifiers if isinstance(item, Mapping)] if isinstance(identifiers, list) else []
+    items = [item for item in identifiers if isinstance(item, dict)] if isinstance(identifiers, list) else []
     items = [item for item in items if item.get("system") != "urn:schakel:police-registration"]
     items.sort(key=lambda item: (not _is_placer(item), item.get("use") == "old"))
     requisition = request.body.get("requisition")
-    for item in [*items, *([requisition] if isinstance(requisition, Mapping) else [])]:
+    for item in [*items, *([requisition] if isinstance(requisition, dict) else [])]:
         found = _reference(item.get("value"), f"{request.place}.identifier")
         if found:
             return found
@@ -170,8 +170,9 @@ def _reference(value: Any, place: str, *, needed: bool = False) -> str:
     return text
 
 
-def parking_findings(used: Iterable[Resource]) -> list[Finding]:
-    """Broken invariants of resources that are used, for which the message is parked."""
+def parking_findings(used: Iterable[Resource], *, modified: bool) -> list[Finding]:
+    """Broken invariants of resources that are used, for which the message is parked. `modified`: somewhere in the
+    message there is a modifierExtension."""
     found: list[Finding] = []
     for resource in used:
         if resource.type in ("Patient", "RelatedPerson"):
@@ -181,17 +182,17 @@ def parking_findings(used: Iterable[Resource]) -> list[Finding]:
             found.append(Finding(f"{resource.place}.status", "task-status", nl, en))
         if "implicitRules" in resource.body:
             found.append(_modifier(f"{resource.place}.implicitRules"))
-        body = {name: value for name, value in resource.body.items() if name != "contained"}
+        body = {name: value for name, value in resource.body.items() if modified and name != "contained"}
         found += [_modifier(place) for place in _modifiers(body, resource.place)]
     return found
 
 
 def _modifiers(value: Any, place: str) -> Iterator[str]:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for name, each in value.items():
             if name == "modifierExtension":
                 yield f"{place}.modifierExtension"
-            elif isinstance(each, Mapping | list):
+            elif isinstance(each, (dict, list)):
                 yield from _modifiers(each, f"{place}.{spoken(name)}")
     elif isinstance(value, list):
         for position, each in enumerate(value):

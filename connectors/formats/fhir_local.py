@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from connectors.formats.fhir_elements import Node, Plain, Reading, address, compact
+from connectors.formats.fhir_elements import address
+from connectors.formats.fhir_reading import Node, Plain, Reading, compact
 
 SCHAKEL: Final = "urn:schakel:"
 PARTNER: Final = "urn:schakel:partner"  # system of an identifier: an organisation as the hub's configuration names it
@@ -30,6 +31,8 @@ _TOLD: Final = ("case", "origin", "remark", "message", "number", "held", "late",
 
 def told(reading: Reading, body: Node) -> None:
     """Understood, and not read: a referral does not carry it."""
+    if "extension" not in body:
+        return
     for name in _TOLD:
         for item in reading.extensions(body, SCHAKEL + name):
             reading.settle(item, "extension", *(key for key in item if key.startswith("value")))
@@ -37,6 +40,8 @@ def told(reading: Reading, body: Node) -> None:
 
 def requested(reading: Reading, body: Node) -> Plain:
     """{phase, willingness, legalBasis, purpose, occurredOn, order, risk, stalledHelp, history} of a ServiceRequest."""
+    if "extension" not in body:
+        return {}
     told(reading, body)
     codes = {to: _value(reading, _own(reading, body, name), "valueCode") for name, to in _CODES.items()}
     history = _own(reading, body, "history")

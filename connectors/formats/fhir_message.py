@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+import orjson
+
 from connectors.formats import fhir_answer
 from connectors.formats import fhir_invariants as invariants
 from connectors.formats.fhir_bundle import Index, Resource, type_of
@@ -34,7 +36,7 @@ def referral_of(resource: Any, *, format: str, validate: bool, mapping: str = RE
 
     `validate`: check the structure with `fhir.resources` too."""
     bundle, index, header = _message(resource)
-    if isinstance(header.body.get("response"), Mapping):
+    if isinstance(header.body.get("response"), dict):
         nl, en = "Dit is een antwoord; antwoorden gaan naar /v1/answers.", "This is an answer; send it to /v1/answers."
         raise UnsupportedFormat(Finding(f"{header.place}.response", "fhir-referral", nl, en))
     if validate:
@@ -42,7 +44,9 @@ def referral_of(resource: Any, *, format: str, validate: bool, mapping: str = RE
     reference = invariants.message_reference(bundle, header)
     request, findings = invariants.focus_request(index, header)
     converted = convert(bundle, index, header, request)
-    findings += [*converted.findings, *invariants.parking_findings(converted.used)]
+    content = content_of(bundle)
+    findings += converted.findings
+    findings += invariants.parking_findings(converted.used, modified=b'"modifierExtension"' in content)
     return Envelope(
         format=format,
         mapping=mapping,
@@ -50,7 +54,7 @@ def referral_of(resource: Any, *, format: str, validate: bool, mapping: str = RE
         # a request without any identifier belongs with nothing but itself
         source_case_reference=invariants.case_reference(request) or reference,
         document=converted.document,
-        digest=digest(bundle),
+        digest=hashlib.sha256(content).digest(),
         sender_oin=_sender_oin(header),
         findings=tuple(dict.fromkeys(findings)),
     )
@@ -103,14 +107,20 @@ def _answer(
 
 
 def digest(bundle: Mapping[str, Any]) -> bytes:
-    """SHA-256 of the content: canonical JSON without Bundle.timestamp and without any resource's meta.lastUpdated. The
-    same in JSON and in XML."""
-    plain = {name: value for name, value in _undated(bundle).items() if name != "timestamp"}
-    return hashlib.sha256(canonical(plain)).digest()
+    """SHA-256 of the content. The same in JSON and in XML."""
+    return hashlib.sha256(content_of(bundle)).digest()
+
+
+def content_of(bundle: Mapping[str, Any]) -> bytes:
+    """Canonical JSON without Bundle.timestamp and without any resource's meta.lastUpdated."""
+    plain = {name: value for name, value in bundle.items() if name != "timestamp"}
+    content = canonical(plain)
+    dated = b'"lastUpdated"' in content or b'"meta":{}' in content
+    return canonical(_undated(plain)) if dated else content
 
 
 def _undated(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         made = {name: _undated(each) for name, each in value.items()}
         meta = made.get("meta")
         if isinstance(meta, dict) and "resourceType" in made:
@@ -123,7 +133,11 @@ def _undated(value: Any) -> Any:
 
 def canonical(value: Any) -> bytes:
     """JSON with sorted names and no blanks. A decimal that came as XML is written as it would have come in JSON."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_number).encode()
+    try:
+        return orjson.dumps(value, default=_number, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # an integer of more than 64 bits
+        blanks = (",", ":")
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=blanks, default=_number).encode()
 
 
 def _number(value: Decimal) -> int | float:
@@ -141,6 +155,6 @@ def _check_structure(bundle: Mapping[str, Any]) -> None:
 def _sender_oin(header: Resource) -> str | None:
     """MessageHeader.source.endpoint as `urn:nld:oin:<OIN>`; other endpoints say nothing about who sends."""
     source = header.body.get("source")
-    endpoint = source.get("endpoint") if isinstance(source, Mapping) else None
+    endpoint = source.get("endpoint") if isinstance(source, dict) else None
     match = _OIN.match(endpoint) if isinstance(endpoint, str) else None
     return match[1] if match else None

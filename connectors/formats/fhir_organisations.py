@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from connectors.formats.fhir_bundle import Index, Resource, identifier_keys
-from connectors.formats.fhir_elements import Node, Plain, Reading, compact, human_name, label, telecoms, tokens
+from connectors.formats.fhir_elements import human_name, label, telecoms, tokens
 from connectors.formats.fhir_local import PARTNER
 from connectors.formats.fhir_persons import Person, hides, owner
+from connectors.formats.fhir_reading import Node, Plain, Reading, compact
 
 _PROVIDERS: Final = ("Organization", "PractitionerRole", "Practitioner", "HealthcareService")
 _SERVED_BY: Final = ("generalPractitioner", "managingOrganization")

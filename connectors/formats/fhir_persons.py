@@ -18,18 +18,15 @@ from connectors.formats.fhir_bundle import Index, Resource
 from connectors.formats.fhir_elements import (
     COMMENT,
     HL7,
-    Node,
-    Plain,
-    Reading,
     absent_reason,
     address,
-    compact,
     human_name,
     label,
     telecoms,
     token_of,
     tokens,
 )
+from connectors.formats.fhir_reading import Node, Plain, Reading, compact
 from schakel.errors import Finding
 
 BSN_SYSTEMS: Final = ("http://fhir.nl/fhir/NamingSystem/bsn", "urn:oid:2.16.840.1.113883.2.4.6.3")
@@ -215,6 +212,8 @@ def _is_unborn(reading: Reading, body: Node) -> bool:
 def _informed(reading: Reading, body: Node) -> Plain:
     """Whether this person knows of the referral: an extension with `informed`, `at`, `reason` and `reaction` in it."""
     outer = reading.extension(body, INFORMED)
+    if not outer:
+        return {}
     informed = reading.truth(reading.extension(outer, "informed"), "valueBoolean")
     if informed is None:
         return {}
@@ -312,6 +311,8 @@ def bsn_findings(resource: Resource) -> list[Finding]:
 
 def _nationality(reading: Reading, body: Node) -> str | None:
     extension = reading.extension(body, HL7 + "patient-nationality")
+    if not extension:
+        return None
     concept = reading.node(reading.extension(extension, "code"), "valueCodeableConcept")
     tokens(reading, concept)
     return label(reading, concept)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from connectors.formats.fhir_bundle import type_of
-from connectors.formats.fhir_elements import spoken
+from connectors.formats.fhir_reading import spoken
 from schakel.errors import Finding
 
 MAX_FINDINGS: Final = 20
@@ -80,7 +80,7 @@ def _known(bundle: Mapping[str, Any]) -> dict[str, Any]:
     entries = bundle.get("entry")
     kept = []
     for entry in entries if isinstance(entries, list) else []:
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("resource"), Mapping):
+        if not isinstance(entry, dict) or not isinstance(entry.get("resource"), dict):
             kept.append(entry)
             continue
         resource = entry["resource"]

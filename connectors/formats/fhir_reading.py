@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Remembers which elements of a FHIR resource were looked at, so that the rest can be listed as lost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+Node = Mapping[str, Any]
+Plain = dict[str, Any]
+
+_ASIDE: Final = frozenset({"resourceType", "id", "fhir_comments"})  # say nothing about the household
+_AT_ROOT: Final = _ASIDE | {"meta", "language", "contained", "text"}  # judged elsewhere, or the same in prose
+_NOTHING: Final[Node] = {}
+_NOBODY: Final[frozenset[str]] = frozenset()
+# Whose extensions are named in the silent-loss report; any other URL is its sender's own text.
+_KNOWN_URL: Final = re.compile(
+    r"^(?:https?://(?:hl7\.org|nictiz\.nl|fhir\.nl|terminology\.hl7\.org)/[A-Za-z0-9./_\-]{1,120}|urn:schakel:[a-z-]{1,40})$"
+)
+UNKNOWN: Final = "?"
+
+
+class Reading:
+    """Every look at an element goes through here; what was never looked at is the silent loss.
+
+    What was looked at is kept by the identity of the object that holds it: for as long as the bundle is there."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, set[str]] = {}
+        self._settled: dict[int, set[str]] = {}
+        self._extensions: set[int] = set()
+        self._by_url: dict[int, dict[str, list[Node]]] = {}
+
+    def value(self, node: Node, name: str) -> Any:
+        self._see(node, name)
+        return node.get(name)
+
+    def text(self, node: Node, name: str) -> str | None:
+        """A non-empty string, stripped; anything else is nothing."""
+        value = node.get(name)
+        if not isinstance(value, str):
+            return None
+        self._see(node, name)
+        return value.strip() or None
+
+    def truth(self, node: Node, name: str) -> bool | None:
+        value = node.get(name)
+        if not isinstance(value, bool):
+            return None
+        self._see(node, name)
+        return value
+
+    def nodes(self, node: Node, name: str) -> list[Node]:
+        """The objects of a repeating element (a single object counts as one)."""
+        value = node.get(name)
+        if value is None:
+            return []
+        found: list[Node] = [item for item in _list(value) if isinstance(item, dict)]
+        if found:
+            self._see(node, name)
+        return found
+
+    def node(self, node: Node, name: str) -> Node:
+        return _first(self.nodes(node, name)) if name in node else _NOTHING
+
+    def texts(self, node: Node, name: str) -> list[str | None]:
+        """The strings of a repeating primitive; None keeps a place."""
+        value = node.get(name)
+        if not isinstance(value, list):
+            return []
+        self._see(node, name)
+        return [item.strip() if isinstance(item, str) else None for item in value]
+
+    def touch(self, node: Node, *names: str) -> None:
+        """These are understood and hold nothing of their own."""
+        if node:
+            self._seen.setdefault(id(node), set()).update(names)
+
+    def settle(self, node: Node, *names: str) -> None:
+        """These are understood with everything in them."""
+        if node:
+            self._settled.setdefault(id(node), set()).update(names)
+
+    def extensions(self, node: Node, url: str) -> list[Node]:
+        if "extension" not in node:
+            return []
+        found = self._extensions_of(node).get(url, [])
+        for item in found:
+            self._extensions.add(id(item))
+            self._see(item, "url")
+        return found
+
+    def extension(self, node: Node, url: str) -> Node:
+        return _first(self.extensions(node, url)) if "extension" in node else _NOTHING
+
+    def _extensions_of(self, node: Node) -> dict[str, list[Node]]:
+        known = self._by_url.get(id(node))
+        if known is None:
+            known = self._by_url[id(node)] = {}
+            for item in _list(node["extension"]):
+                if isinstance(item, dict) and isinstance(item.get("url"), str):
+                    known.setdefault(item["url"], []).append(item)
+        return known
+
+    def beside(self, node: Node, name: str, position: int | None = None) -> Node:
+        """The `_name` object beside a primitive (of item `position` of a repeating one)."""
+        value = node.get("_" + name)
+        if position is not None:
+            value = value[position] if isinstance(value, list) and position < len(value) else None
+        if not isinstance(value, dict):
+            return _NOTHING
+        self._see(node, "_" + name)
+        return value
+
+    def unread(self, node: Node, path: str) -> list[str]:
+        """Paths of what of a resource was not looked at, without positions and without values."""
+        found: list[str] = []
+        self._collect(found, node, (None, path), aside=_AT_ROOT)
+        return found
+
+    def _see(self, node: Node, name: str) -> None:
+        seen = self._seen.get(id(node))
+        if seen is None:
+            self._seen[id(node)] = {name}
+        else:
+            seen.add(name)
+
+    def _collect(self, found: list[str], node: Node, path: _Steps, aside: Collection[str] = _ASIDE) -> None:
+        seen, settled = self._seen.get(id(node), _NOBODY), self._settled.get(id(node), _NOBODY)
+        for name, value in node.items():
+            if name in aside or name in settled:
+                continue
+            if name in ("extension", "modifierExtension"):
+                self._collect_extensions(found, value, (path, name))
+            elif name not in seen:
+                found.append(_written((path, name)))
+            elif isinstance(value, dict):
+                self._collect(found, value, (path, name))
+            elif isinstance(value, list):
+                for item in value:
+                    if isinstance(item, dict):
+                        self._collect(found, item, (path, name))
+
+    def _collect_extensions(self, found: list[str], value: Any, path: _Steps) -> None:
+        for item in _list(value):
+            here = (path, item)
+            if id(item) not in self._extensions:
+                found.append(_written(here))
+            elif isinstance(item, dict):
+                self._collect(found, item, here)
+
+
+_Steps = tuple[Any, Any]  # (the steps before, the last one); a step is a name, or the extension that it is
+
+
+def _written(steps: _Steps) -> str:
+    """The path as the report shows it; worked out for what is reported and for nothing else."""
+    parts: list[str] = []
+    here: Any = steps
+    while here is not None:
+        here, step = here
+        if here is None:
+            parts.append(step)
+        else:
+            parts.append(f".{spoken(step)}" if isinstance(step, str) else f":{_url(step)}")
+    return _cut("".join(reversed(parts)))
+
+
+def _first(found: list[Node]) -> Node:
+    return found[0] if found else _NOTHING
+
+
+def spoken(name: str) -> str:
+    """A name that FHIR R4 has (`_name` too); any other is the sender's own text, and can be somebody's."""
+    return name if name.removeprefix("_") in _r4_names() else UNKNOWN
+
+
+@cache
+def _r4_names() -> frozenset[str]:
+    lines = files("connectors").joinpath("formats", "fhir_r4_names.txt").read_text("utf-8").splitlines()
+    return frozenset(name for line in lines if not line.startswith("#") for name in line.split())
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _url(extension: Any) -> str:
+    """The last part of the extension's URL, when a standard (or we) gave it."""
+    url = extension.get("url") if isinstance(extension, dict) else None
+    return re.split("[/:]", url)[-1] if isinstance(url, str) and _KNOWN_URL.match(url) else UNKNOWN
+
+
+def _cut(path: str) -> str:
+    """A path that the silent-loss report shows as it is: without digits, at most 60 characters."""
+    return re.sub(r"[0-9]", "#", path)[:60]
+
+
+def compact(plain: Plain) -> Plain:
+    """Without what is not known: None, empty lists and empty objects."""
+    return {name: value for name, value in plain.items() if value or value == 0}  # False is a value, and equals 0
