@@ -26,7 +26,7 @@ from schakel.records import (
 )
 from schakel.states import DeliveryState, Machine, MessageState, Role
 from schakel.store.alarms import close_alarms
-from schakel.store.case_ledger import ledger_of, write
+from schakel.store.case_ledger import ledger_to_change, write
 from schakel.store.db import Db
 from schakel.store.decision import add_delivery, last_round, write_case, write_rest
 from schakel.store.events import NOTE, Author, move, note
@@ -53,6 +53,12 @@ SELECT p.*, m.source FROM parked p LEFT JOIN message m ON m.id = p.message_id
 WHERE (CAST(:id AS TEXT) IS NULL OR p.id = :id)
     AND (:settled = 1 OR CAST(:id AS TEXT) IS NOT NULL OR p.state = 'open')
 ORDER BY p.parked_at, p.id"""
+
+LOCK_PARKED: Final = "SELECT id FROM parked WHERE id = :id FOR NO KEY UPDATE"
+
+# The keys that a parked message came with.
+KEYS_OF: Final = """
+SELECT k.kind, k.digest FROM message_key k JOIN parked p ON p.message_id = k.message_id WHERE p.id = :id"""
 
 MESSAGE: Final = """
 SELECT m.*, r.wrapped_key, r.sealed, r.erase_at AS raw_erase_at
@@ -82,6 +88,11 @@ def parked(db: Db, *, parked_id: str | None, settled: bool) -> list[ParkedRow]:
     return [_parked_row(row) for row in db.all(PARKED, id=parked_id, settled=int(settled))]
 
 
+def keys_of(db: Db, parked_id: str) -> tuple[MatchKey, ...]:
+    """What settling it is about."""
+    return tuple(MatchKey(row["kind"], row["digest"]) for row in db.all(KEYS_OF, id=parked_id))
+
+
 def settle(
     db: Db,
     parked_id: str,
@@ -95,6 +106,7 @@ def settle(
     decide_case: DecideParkedCase | None = None,
 ) -> Kept | None:
     """release, retry or drop; None: not open. See ports.AdminStore.settle_parked."""
+    db.lock(LOCK_PARKED, id=parked_id)
     row = db.one(PARKED, id=parked_id, settled=1)
     if row is None or row["state"] != "open":
         return None
@@ -109,7 +121,7 @@ def settle(
 
 def _settle_case(db: Db, row: Row, decide: DecideParkedCase, terms: Terms, author: Author) -> bool:
     """What waits for a decision about the case: who goes on with it. False: it is about a message, or an answer."""
-    known = None if row["case_id"] is None or row["whole"] else ledger_of(db, row["case_id"])
+    known = None if row["case_id"] is None or row["whole"] else ledger_to_change(db, row["case_id"])
     decision = None if known is None else decide(_parked_row(row), known)
     if known is None or decision is None:
         return False

@@ -23,7 +23,7 @@ from schakel.ledger_records import (
 from schakel.states import Machine, Role
 from schakel.store import deadlines
 from schakel.store.alarms import close_alarms, raise_alarm
-from schakel.store.db import Db, Violated
+from schakel.store.db import LOCK_CASE, Db, Violated
 from schakel.store.decision import ADD_REFERENCE, add_delivery, add_parked, add_request
 from schakel.store.events import Author, move
 from schakel.store.rows import Row, maybe_moment, maybe_text, moment, source_message, text
@@ -158,6 +158,12 @@ def ledger_of(db: Db, case_id: str, *, at: datetime | None = None) -> CaseLedger
     )
 
 
+def ledger_to_change(db: Db, case_id: str) -> CaseLedger | None:
+    """The case as it stands; it stays so until what is decided on it is committed."""
+    db.lock(LOCK_CASE, case_id=case_id)
+    return ledger_of(db, case_id)
+
+
 def ended_matters(db: Db, *, now: datetime, limit: int) -> list[tuple[str, str]]:
     return [(row["case_id"], row["id"]) for row in db.all(ENDED_MATTERS, now=text(now), limit=limit)]
 
@@ -189,7 +195,8 @@ def _act(db: Db, act: Act, decide: Decide, terms: Terms) -> ActOutcome | Refusal
     try:
         with db.savepoint():
             anybody = act.actor.startswith("operator:") or act.actor in ("clock", "hub")
-            known = ledger(db, "" if anybody else act.actor, act.reference, at=None)
+            case_id = case_id_of(db, "" if anybody else act.actor, act.reference)
+            known = None if case_id is None else ledger_to_change(db, case_id)
             decision = decide(act, known)
             if known is not None:
                 write(db, known.id, decision, terms, now=act.at)

@@ -23,6 +23,10 @@ ON CONFLICT (partner) DO UPDATE SET last_number = recipient.last_number + 1
 RETURNING last_number"""
 
 
+# Whoever decides on a case locks it first, and then reads it.
+LOCK_CASE: Final = "SELECT id FROM case_file WHERE id = :case_id FOR NO KEY UPDATE"
+
+
 class Db(Protocol):
     """One transaction on one connection. Rows come by column name. Not thread-safe: one thread uses it."""
 
@@ -49,10 +53,11 @@ class Db(Protocol):
     def lock(self, sql: str, **values: Any) -> None:
         """Before reading what is decided on: whoever locks the same rows waits for this transaction to end.
 
-        `sql` locks rows (FOR UPDATE); an engine with one writer at a time does not need it."""
+        `sql` selects rows FOR UPDATE; an engine with one writer at a time does not need it."""
 
-    def numbered(self, recipient: str, write: Callable[[int], None]) -> None:
-        """Calls `write` with the recipient's next number, before COMMIT: at once, or after all other work.
+    def numbered(self, recipient: str, case_id: str, write: Callable[[int], None]) -> None:
+        """Calls `write`, which is about that case, with the recipient's next number, before COMMIT: at once, or after
+        all other work; but before whoever locks the case goes on.
 
         Numbers have no gap, and their order is the order of commits."""
 

@@ -274,7 +274,7 @@ def add_delivery(
         if bells is not None:
             bells.append(Bell(delivery.id, delivery.recipient, number))
 
-    db.numbered(delivery.recipient, write)
+    db.numbered(delivery.recipient, case_id, write)
 
 
 def add_parked(

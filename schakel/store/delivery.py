@@ -24,7 +24,7 @@ from schakel.states import FINAL_DELIVERY, DeliveryState, Machine, ParkCause, Ro
 from schakel.store.alarms import close_alarms, raise_alarm
 from schakel.store.db import Db
 from schakel.store.decision import add_delivery, add_parked
-from schakel.store.events import Author, move, note
+from schakel.store.events import Author, go_on, move, note
 from schakel.store.rows import Row, maybe_moment, moment, new_id, text
 from schakel.store.terms import MAILBOX_UNREAD, Terms
 
@@ -73,7 +73,8 @@ WHERE m.id = :id ORDER BY e.ordinal LIMIT 1"""
 EXPIRED: Final = """
 SELECT l.recipient, l.case_id, l.delivery_id, d.state, d.crashes, d.message_id
 FROM lane l JOIN delivery d ON d.id = l.delivery_id
-WHERE l.token IS NOT NULL AND l.lease_until < :now ORDER BY l.lease_until"""
+WHERE l.token IS NOT NULL AND l.lease_until < :now ORDER BY l.lease_until
+/*!postgresql FOR UPDATE OF l SKIP LOCKED*/"""
 
 # Heads of free lanes that are due. A late one goes out of order; a parked one blocks nobody; a waiting or sending one
 # blocks what comes after it. An open breaker lets nothing through until its time, then one probe at a time; a pause
@@ -95,15 +96,25 @@ WHERE d.state = 'waiting' AND d.next_at <= :now AND l.token IS NULL
 ORDER BY d.crashes > 0 DESC, d.urgency = 'crisis' DESC, d.next_at, d.recipient, d.number
 LIMIT :window"""
 
+# Those of them that nobody else takes at this moment.
+FREE: Final = """
+SELECT d.id, d.recipient, d.case_id, d.state, d.state_ordinal
+FROM delivery d JOIN lane l ON l.recipient = d.recipient AND l.case_id = d.case_id
+WHERE d.id = ANY(:ids) AND d.state = 'waiting' AND l.token IS NULL
+/*!postgresql FOR UPDATE OF l, d SKIP LOCKED*/"""
+
 TAKE_LANE: Final = """
 UPDATE lane SET token = :token, lease_until = :until, delivery_id = :id
-WHERE recipient = :recipient AND case_id = :case_id AND token IS NULL
-RETURNING token"""
+WHERE recipient = :recipient AND case_id = :case_id AND token IS NULL"""
 FREE_LANE: Final = """
 UPDATE lane SET token = NULL, lease_until = NULL, delivery_id = NULL WHERE delivery_id = :id AND token IS NOT NULL"""
 RENEW: Final = """
-UPDATE lane SET lease_until = :until WHERE delivery_id = :id AND token = :token"""
-HELD_LANE: Final = "SELECT 1 FROM lane WHERE delivery_id = :id AND token = :token"
+UPDATE lane SET lease_until = :until WHERE delivery_id = :id AND token = :token RETURNING delivery_id"""
+HELD_LANE: Final = """
+SELECT delivery_id FROM lane WHERE delivery_id = :id AND token = :token /*!postgresql FOR UPDATE*/"""
+LOCK_LANE: Final = """
+SELECT l.recipient FROM lane l JOIN delivery d ON d.recipient = l.recipient AND d.case_id = l.case_id
+WHERE d.id = :id FOR UPDATE OF l"""
 
 CRASHED: Final = "UPDATE delivery SET crashes = crashes + 1, next_at = :now WHERE id = :id"
 
@@ -120,7 +131,10 @@ NOTIFIED: Final = """
 UPDATE delivery SET notified_at = :now, alarm_at = CASE WHEN urgency = 'crisis' AND alarm_at < :alarm_at
     THEN alarm_at ELSE :alarm_at END WHERE id = :id"""
 FINAL: Final = "UPDATE delivery SET erase_at = :erase_at WHERE id = :id"
-SET_BREAKER: Final = "UPDATE recipient SET breaker_open_until = :until WHERE partner = :partner"
+# Nothing is written when nothing changes: the same row holds the recipient's counter.
+SET_BREAKER: Final = """
+UPDATE recipient SET breaker_open_until = :until
+WHERE partner = :partner AND breaker_open_until IS DISTINCT FROM :until"""
 
 MAILBOX: Final = """
 SELECT number, id AS delivery_id, state, created_at, rendered_digest AS digest, rendered_media_type AS media_type
@@ -148,23 +162,20 @@ def claim(db: Db, terms: Terms, *, now: datetime, limit: int, only: Sequence[str
             probed.add(row["recipient"])
         if len(chosen) >= limit or row["crashes"]:
             break
-    return [_take(db, row, terms, now=now) for row in chosen]
+    return _take(db, [row["id"] for row in chosen], terms, now=now) if chosen else []
 
 
-def _take(db: Db, row: Row, terms: Terms, *, now: datetime) -> Claimed:
-    token = db.value(
-        TAKE_LANE,
-        token=secrets.token_hex(16),
-        until=text(now + terms.lease),
-        id=row["id"],
-        recipient=row["recipient"],
-        case_id=row["case_id"],
-    )
-    move(db, Machine.DELIVERY, row["id"], "claim", Author(Role.WORKER, WORKER, now))
-    full = db.one(BY_ID, id=row["id"])
-    if token is None or full is None:
-        raise LeaseLost("lane")
-    return claimed(db, full, token=token)
+def _take(db: Db, ids: Sequence[str], terms: Terms, *, now: datetime) -> list[Claimed]:
+    """Those whose lane is still free, in the order of `ids`."""
+    free = {row["id"]: row for row in db.all(FREE, ids=list(ids))}
+    taken = {one: secrets.token_hex(16) for one in ids if one in free}
+    until, author = text(now + terms.lease), Author(Role.WORKER, WORKER, now)
+    for one, token in taken.items():
+        row = free[one]
+        db.put(TAKE_LANE, token=token, until=until, id=one, recipient=row["recipient"], case_id=row["case_id"])
+        go_on(db, Machine.DELIVERY, row, "claim", author)
+    rows = db.many(BY_ID, [{"id": one} for one in taken])
+    return [claimed(db, row, token=token) for (row,), token in zip(rows, taken.values(), strict=True)]
 
 
 def expire(db: Db, terms: Terms, *, now: datetime) -> None:
@@ -263,14 +274,12 @@ def _happened(db: Db, row: Row) -> Happened | None:
 
 def keep_rendered(db: Db, rendered: Sequence[tuple[Claimed, Rendered]]) -> None:
     """The first rendering stays. Without a token (a mailbox read) only while no worker is sending it."""
-    for claim_, view in rendered:
-        known = db.one(RENDERED_DIGEST, id=claim_.id)
-        holds = (
-            db.value(HELD_LANE, id=claim_.id, token=claim_.token)
-            if claim_.token
-            else known is not None and known["state"] != DeliveryState.SENDING
-        )
-        if known is None or not holds:
+    inorder = sorted(rendered, key=lambda each: each[0].id)
+    held = db.many(HELD_LANE, [{"id": claim_.id, "token": claim_.token} for claim_, _ in inorder])
+    found = db.many(RENDERED_DIGEST, [{"id": claim_.id} for claim_, _ in inorder])
+    for (claim_, view), lanes, rows in zip(inorder, held, found, strict=True):
+        known = next(iter(rows), None)
+        if known is None or not (lanes if claim_.token else known["state"] != DeliveryState.SENDING):
             raise LeaseLost("lane")
         if known["rendered_digest"] is not None and known["rendered_digest"] != view.digest:
             raise LeaseLost("rendered")
@@ -287,21 +296,31 @@ def keep_rendered(db: Db, rendered: Sequence[tuple[Claimed, Rendered]]) -> None:
 
 def renew(db: Db, leases: Sequence[tuple[str, str]], terms: Terms, *, now: datetime) -> list[bool]:
     until = text(now + terms.lease)
-    return [bool(db.run(RENEW, id=delivery_id, token=token, until=until)) for delivery_id, token in leases]
+    asked = sorted(set(leases))
+    renewed = db.many(RENEW, [{"id": delivery_id, "token": token, "until": until} for delivery_id, token in asked])
+    held = {lease for lease, rows in zip(asked, renewed, strict=True) if rows}
+    return [lease in held for lease in leases]
 
 
 # -- how it ended ------------------------------------------------------------------------------------------------------
 
 
-def finish(db: Db, outcome: DeliveryOutcome, terms: Terms, *, now: datetime) -> bool:
+def finish(db: Db, outcomes: Sequence[DeliveryOutcome], terms: Terms, *, now: datetime) -> list[bool]:
     """False, and nothing written, when the token no longer holds the lane or the recipient finished it meanwhile."""
-    if outcome.event not in ENDINGS:
+    if any(outcome.event not in ENDINGS for outcome in outcomes):
         raise ValueError("finish: deliver, notify, fail, park or supersede")
-    if not db.value(HELD_LANE, id=outcome.id, token=outcome.token):
-        return False
-    row = db.one(BY_ID, id=outcome.id)
+    first = {(outcome.id, outcome.token): outcome for outcome in reversed(outcomes)}
+    held = db.many(HELD_LANE, [{"id": delivery_id, "token": token} for delivery_id, token in sorted(first)])
+    holding = [first[lease] for lease, lanes in zip(sorted(first), held, strict=True) if lanes]
+    found = db.many(BY_ID, [{"id": outcome.id} for outcome in holding])
+    done = {id(each): _finish(db, each, row, terms, now=now) for each, (row,) in zip(holding, found, strict=True)}
+    return [done.get(id(outcome), False) for outcome in outcomes]
+
+
+def _finish(db: Db, outcome: DeliveryOutcome, row: Row, terms: Terms, *, now: datetime) -> bool:
+    """From a row of FULL, while the token holds the lane."""
     db.put(FREE_LANE, id=outcome.id)
-    if row is None or row["state"] != DeliveryState.SENDING:
+    if row["state"] != DeliveryState.SENDING:
         return False
     author = Author(Role.WORKER, WORKER, now)
     reason = outcome.reason or ""
@@ -310,7 +329,7 @@ def finish(db: Db, outcome: DeliveryOutcome, terms: Terms, *, now: datetime) -> 
     if outcome.event == "park":
         park(db, outcome.id, reason or "cannot-be-rendered", outcome.alarm, terms, author)
         return True
-    move(db, Machine.DELIVERY, outcome.id, outcome.event, author, reason=reason)
+    go_on(db, Machine.DELIVERY, row, outcome.event, author, reason=reason)
     if outcome.event == "supersede":
         _replace(db, row, outcome.replacement, terms, author)
     elif outcome.event == "notify":
@@ -366,6 +385,7 @@ def receive(db: Db, partner: str, number: int, terms: Terms, *, now: datetime, h
 
 def received(db: Db, row: Row, terms: Terms, *, now: datetime, how: str) -> str:
     """From a row of FULL: the state afterwards."""
+    row = _locked(db, row["id"]) or row
     if row["state"] in FINAL_DELIVERY:
         return str(row["state"])
     state = move(db, Machine.DELIVERY, row["id"], "receive", Author(Role.RECIPIENT, row["recipient"], now), reason=how)
@@ -375,6 +395,12 @@ def received(db: Db, row: Row, terms: Terms, *, now: datetime, how: str) -> str:
     return state
 
 
+def _locked(db: Db, delivery_id: str) -> Row | None:
+    """A row of FULL, while nobody else takes or frees its lane."""
+    db.lock(LOCK_LANE, id=delivery_id)
+    return db.one(BY_ID, id=delivery_id)
+
+
 def of_recipient(db: Db, partner: str, delivery_id: str) -> Claimed | None:
     row = db.one(BY_ID, id=delivery_id)
     return None if row is None or row["recipient"] != partner else claimed(db, row, token="")
@@ -382,7 +408,7 @@ def of_recipient(db: Db, partner: str, delivery_id: str) -> Claimed | None:
 
 def give_back(db: Db, partner: str, outcome: DeliveryOutcome, terms: Terms, *, now: datetime) -> str | None:
     """See ports.DeliveryStore.give_back."""
-    row = db.one(BY_ID, id=outcome.id)
+    row = _locked(db, outcome.id)
     if row is None or row["recipient"] != partner:
         return None
     author = Author(Role.RECIPIENT, partner, now)
@@ -403,7 +429,7 @@ def give_back(db: Db, partner: str, outcome: DeliveryOutcome, terms: Terms, *, n
 
 def supersede(db: Db, delivery_id: str, replacement: NewDelivery, terms: Terms, *, now: datetime) -> bool:
     """A mailbox read found the stored bytes too open. False: it is final or a person has it (parked)."""
-    row = db.one(BY_ID, id=delivery_id)
+    row = _locked(db, delivery_id)
     if row is None or row["state"] in FINAL_DELIVERY or row["state"] == DeliveryState.PARKED:
         return False
     author = Author(Role.WORKER, WORKER, now)

@@ -55,7 +55,7 @@ class PostgresDb:
         self._statements = statements
         self._careful = careful
         self._written = Written()
-        self._numbers: list[tuple[str, Callable[[int], None]]] = []
+        self._numbers: list[tuple[str, str, Callable[[int], None]]] = []
         self._depth = 0
 
     def run(self, sql: str, **values: Any) -> int:
@@ -66,6 +66,8 @@ class PostgresDb:
         self._written.put(sql, values)
 
     def lock(self, sql: str, **values: Any) -> None:
+        if any(case_id in values.values() for _, case_id, _ in self._numbers):
+            self.write_numbers()
         self._written.first(sql, values)
 
     def all(self, sql: str, **values: Any) -> list[Row]:
@@ -86,18 +88,20 @@ class PostgresDb:
     def many(self, sql: str, asked: Sequence[dict[str, Any]]) -> list[list[Row]]:
         if not asked:
             return []
+        if self._statements.writes(sql):
+            self._written.at_once()
         with self._connection.pipeline():
             self._send()
             cursors = [self._execute(sql, values) for values in asked]
             return [cursor.fetchall() for cursor in cursors]
 
-    def numbered(self, recipient: str, write: Callable[[int], None]) -> None:
+    def numbered(self, recipient: str, case_id: str, write: Callable[[int], None]) -> None:
         """Together: after all other work, counters in order of their names. With care: at once, all counters being
         locked."""
         if self._careful:
             write(int(self.value(NEXT_NUMBER, partner=recipient)))
         else:
-            self._numbers.append((recipient, write))
+            self._numbers.append((recipient, case_id, write))
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -176,7 +180,7 @@ class PostgresDb:
         if not self._numbers:
             return
         wanted: dict[str, int] = {}
-        for recipient, _ in self._numbers:
+        for recipient, _, _ in self._numbers:
             wanted[recipient] = wanted.get(recipient, 0) + 1
         partners = sorted(wanted)
         values = {"partners": partners, "numbers": [wanted[partner] for partner in partners]}
@@ -184,7 +188,7 @@ class PostgresDb:
             self._send()
             taken = self._connection.execute(TAKE_NUMBERS, values).fetchall()
         following = {partner: last - wanted[partner] + 1 for partner, last in taken}
-        for recipient, write in self._numbers:
+        for recipient, _, write in self._numbers:
             mark = self._written.enter()
             write(following[recipient])
             self._written.leave(mark)

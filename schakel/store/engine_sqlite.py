@@ -81,7 +81,7 @@ class SqliteDb:
     def lock(self, sql: str, **values: Any) -> None:
         """There is one writer at a time (BEGIN IMMEDIATE)."""
 
-    def numbered(self, recipient: str, write: Callable[[int], None]) -> None:
+    def numbered(self, recipient: str, case_id: str, write: Callable[[int], None]) -> None:
         write(int(self.value(NEXT_NUMBER, partner=recipient)))
 
     def script(self, sql: str) -> None:

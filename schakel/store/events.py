@@ -10,7 +10,7 @@ from typing import Final
 from schakel.errors import Conflict, Finding
 from schakel.states import NONE, Machine, Role, next_state
 from schakel.store.db import Db
-from schakel.store.rows import text
+from schakel.store.rows import Row, text
 
 # The last event of an object's history.
 LAST: Final = """
@@ -44,6 +44,11 @@ def move(db: Db, machine: Machine, object_id: str, event: str, author: Author, *
     last = db.one(LAST, machine=machine.value, id=object_id)
     from_state, ordinal = (NONE, 1) if last is None else (last["to_state"], last["ordinal"] + 1)
     return _append(db, machine, object_id, ordinal, from_state, event, author, reason)
+
+
+def go_on(db: Db, machine: Machine, row: Row, event: str, author: Author, *, reason: str = "") -> str:
+    """As `move`, from a row of the object itself (id, state, state_ordinal) that nobody else changes."""
+    return _append(db, machine, row["id"], row["state_ordinal"] + 1, row["state"], event, author, reason)
 
 
 def begin(db: Db, machine: Machine, object_id: str, event: str, author: Author, *, reason: str = "") -> str:

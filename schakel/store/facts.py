@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from schakel.records import CaseFacts, Facts, JoinedCase, KnownOrder, MatchKey, Recipient
-from schakel.store.db import Db
+from schakel.store.db import LOCK_CASE, Db
 from schakel.store.rows import Row, maybe_moment, moment
 
 # Kinds that join by themselves; any other kind is only a suggestion (ARCHITECTURE §4, Case).
@@ -41,11 +41,16 @@ SELECT event, max(valid_from) AS at FROM ledger_entry WHERE case_id = :case_id A
 
 
 def facts_of(db: Db, keys: Sequence[MatchKey]) -> Facts:
-    """The open cases that share a key with `keys`, of any programme, oldest first."""
+    """The open cases that share a key with `keys`, of any programme, oldest first; they stay as they are until what is
+    decided on them is committed."""
     matched: dict[str, set[str]] = {}
-    for key in sorted(set(keys), key=lambda key: (key.kind, key.digest)):
-        for row in db.all(CASES_OF_KEY, kind=key.kind, digest=key.digest):
-            matched.setdefault(row["case_id"], set()).add(key.kind)
+    asked = sorted({(key.kind, key.digest) for key in keys})
+    found = db.many(CASES_OF_KEY, [{"kind": kind, "digest": digest} for kind, digest in asked])
+    for (kind, _), rows in zip(asked, found, strict=True):
+        for row in rows:
+            matched.setdefault(row["case_id"], set()).add(kind)
+    for case_id in sorted(matched):
+        db.lock(LOCK_CASE, case_id=case_id)
     cases = [case for case_id in matched if (case := db.one(CASE, case_id=case_id)) is not None]
     cases.sort(key=lambda row: (row["opened_at"], row["id"]))
     return Facts(tuple(_case_facts(db, row, frozenset(matched[row["id"]])) for row in cases))
@@ -53,6 +58,7 @@ def facts_of(db: Db, keys: Sequence[MatchKey]) -> Facts:
 
 def case_facts(db: Db, case_id: str, matched: frozenset[str] = frozenset()) -> CaseFacts | None:
     """None: absent or erased."""
+    db.lock(LOCK_CASE, case_id=case_id)
     row = db.one(CASE, case_id=case_id)
     return None if row is None else _case_facts(db, row, matched)
 

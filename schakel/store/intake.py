@@ -13,7 +13,7 @@ from schakel.ports import Decide
 from schakel.records import Accepted, Arrival, Bell, Decision, NewAlarm, RoutingDecision
 from schakel.states import Machine, MessageState, Role
 from schakel.store.alarms import raise_alarm
-from schakel.store.db import Db, Undone, Violated
+from schakel.store.db import Db, Reach, Undone, Violated
 from schakel.store.decision import write_case, write_rest
 from schakel.store.events import Author, begin
 from schakel.store.facts import facts_of
@@ -67,6 +67,12 @@ class Kept:
 
     def told(self) -> Accepted:
         return replace(self.accepted, bells=tuple(self.bells))
+
+
+def reach(arrivals: Sequence[Arrival]) -> Reach:
+    """Equal references and shared keys wait for each other."""
+    names = tuple(f"message:{arrival.source}:{arrival.message_reference}" for arrival in arrivals)
+    return Reach(names=names, keys=tuple(key for arrival in arrivals for key in arrival.keys))
 
 
 def accept_all(db: Db, arrivals: Sequence[Arrival], decide: Decide, terms: Terms) -> list[Kept | Refusal]:

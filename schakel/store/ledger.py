@@ -15,7 +15,7 @@ from schakel.region import DUO, LEADING
 from schakel.states import Machine, RequestState, Role
 from schakel.store.alarms import close_alarms, raise_alarm
 from schakel.store.case_ledger import ENDS, LINKED, REFERENCES, case_id_of, ledger_of, write
-from schakel.store.db import Db
+from schakel.store.db import LOCK_CASE, Db
 from schakel.store.decision import SHARE_SECRECY, add_delivery, add_keys, add_order, add_parked
 from schakel.store.delivery import BY_ID, received
 from schakel.store.events import Author, move, note
@@ -56,6 +56,9 @@ ORDER BY d.number LIMIT 1"""
 def answer(db: Db, arrival: AnswerArrival, decide: DecideAnswer, terms: Terms) -> AnswerOutcome:
     """One answer, as `decide` says; it implies receipt of the delivery that carried the reference."""
     row = db.one(REQUEST, reference=arrival.reference, partner=arrival.partner)
+    if row is not None:  # and again, now that nobody else changes the case
+        db.lock(LOCK_CASE, case_id=row["case_id"])
+        row = db.one(REQUEST, reference=arrival.reference, partner=arrival.partner)
     facts = None if row is None else _request_facts(db, row)
     decision = decide(arrival, facts)
     if decision.parked is not None or row is None:
@@ -328,6 +331,8 @@ def _join(db: Db, case_id: str, other: str, terms: Terms, author: Author, *, sha
     Its messages, requests and answers stay readable under its own key; the older case lists its messages. Each learns
     what the other knows of secrets: a hidden address stays hidden under whichever case it goes out.
     """
+    for one_of_them in sorted((case_id, other)):
+        db.lock(LOCK_CASE, case_id=one_of_them)
     cases = db.all(OLDER_FIRST, one=case_id, two=other)
     if len(cases) != 2 or cases[0]["programme"] != cases[1]["programme"]:
         return False

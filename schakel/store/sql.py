@@ -47,7 +47,7 @@ from schakel.records import (
 )
 from schakel.states import Role
 from schakel.store import admin, alarms, case_ledger, deadlines, delivery, intake, ledger, operations, own, report
-from schakel.store.db import Db
+from schakel.store.db import Db, Reach
 from schakel.store.engine import Engine
 from schakel.store.events import Author
 from schakel.store.terms import Terms
@@ -66,6 +66,9 @@ _REMIND: Final = (Failpoint.STORE_REMIND_BEFORE_COMMIT, Failpoint.STORE_REMIND_A
 _ALARM: Final = (Failpoint.STORE_ALARM_BEFORE_COMMIT, Failpoint.STORE_ALARM_AFTER_COMMIT)
 _TOLD: Final = (Failpoint.STORE_TOLD_BEFORE_COMMIT, Failpoint.STORE_TOLD_AFTER_COMMIT)
 _LINK: Final = (Failpoint.STORE_LINK_BEFORE_COMMIT, Failpoint.STORE_LINK_AFTER_COMMIT)
+
+_CLOCK: Final = Reach(names=("clock",))
+_CHAIN: Final = Reach(names=("audit-chain",))
 
 # As much as a batch of referrals; a full disk may still take less.
 _FILLER: Final = 262_144
@@ -91,6 +94,7 @@ class SqlStore:
         kept = await self._engine.write(
             lambda db: intake.accept_all(db, arrivals, decide, self._terms),
             points=_ACCEPT,
+            reach=intake.reach(arrivals),
             weight=len(arrivals),
             refuse_when_full=True,
         )
@@ -111,7 +115,7 @@ class SqlStore:
 
     async def finish(self, outcomes: Sequence[DeliveryOutcome], *, now: datetime) -> list[bool]:
         return await self._engine.write(
-            lambda db: [delivery.finish(db, outcome, self._terms, now=now) for outcome in outcomes],
+            lambda db: delivery.finish(db, outcomes, self._terms, now=now),
             points=_FINISH,
             weight=len(outcomes),
         )
@@ -207,8 +211,9 @@ class SqlStore:
     ) -> Accepted | None:
         author = Author(Role.OPERATOR, f"operator:{by}", now)
         asked = partial(admin.settle, reason=reason, tell=tell, decide_case=decide_case)
+        keys = await self._engine.read(lambda db: admin.keys_of(db, parked_id))
         kept = await self._engine.write(
-            lambda db: asked(db, parked_id, event, decide, self._terms, author), points=_SETTLE
+            lambda db: asked(db, parked_id, event, decide, self._terms, author), points=_SETTLE, reach=Reach(keys=keys)
         )
         return None if kept is None else kept.told()
 
@@ -217,7 +222,7 @@ class SqlStore:
 
     async def due_alarms(self, *, now: datetime, limit: int) -> list[AlarmRow]:
         return await self._engine.write(
-            lambda db: operations.due_alarms(db, self._terms, now=now, limit=limit), points=_ALARM
+            lambda db: operations.due_alarms(db, self._terms, now=now, limit=limit), points=_ALARM, reach=_CLOCK
         )
 
     async def alarm_outcomes(self, outcomes: Sequence[tuple[str, bool, datetime]], *, now: datetime) -> None:
@@ -230,7 +235,8 @@ class SqlStore:
         return await self._engine.write(lambda db: alarms.acknowledge(db, alarm_id, by=by, now=now), points=_TOLD)
 
     async def add_key(self, key: KeyRow) -> None:
-        await self._engine.write(lambda db: admin.add_key(db, key))
+        reach = Reach(names=(f"keys:{key.partner}",))
+        await self._engine.write(lambda db: admin.add_key(db, key), reach=reach)
 
     async def keys(self, *, now: datetime) -> list[KeyRow]:
         return await self._engine.read(lambda db: admin.keys(db, now=now))
@@ -252,7 +258,7 @@ class SqlStore:
 
     async def link_audit(self, *, now: datetime, limit: int) -> int:
         return await self._engine.write(
-            lambda db: admin.link_audit(db, self._signer, now=now, limit=limit), points=_LINK
+            lambda db: admin.link_audit(db, self._signer, now=now, limit=limit), points=_LINK, reach=_CHAIN
         )
 
     async def backlog(self, *, now: datetime) -> Backlog:
