@@ -13,7 +13,7 @@ Values = dict[str, Any]
 
 _WORDS: Final = re.compile(r"'(?:[^']|'')*'|/\*!postgresql (.*?)\*/|(?<![:\w]):([a-z_]\w*)|%", re.DOTALL)
 _INSERT: Final = re.compile(
-    r"\s*INSERT INTO (\w+) \(([^()]*)\)\s+VALUES \(([^()]*)\)(\s+ON CONFLICT (?:\([\w, ]+\) )?DO NOTHING)?\s*"
+    r"\s*INSERT INTO (\w+) \(([^()]*)\)\s+VALUES \(([^()]*)\)(\s+ON CONFLICT [^:]*DO NOTHING)?\s*"
 )
 _PLACE: Final = re.compile(r"\s*(?::(\w+)|[\w']+)\s*")
 _READS: Final = re.compile(r"\s*(?:SELECT|WITH)\b")
