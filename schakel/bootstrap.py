@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from schakel.errors import ConfigurationError, Finding
 from schakel.hub import Books, Hub, Part
@@ -34,10 +34,8 @@ if TYPE_CHECKING:
     from schakel.log import Log
     from schakel.preview import Previewer
     from schakel.rendering import Renderer
-    from schakel.store.sqlite import SqliteStore
+    from schakel.store.sql import SqlStore
     from schakel.vault import FileVault
-
-SQLITE: Final = "sqlite:///"
 
 
 class SystemClock:
@@ -379,7 +377,7 @@ def open_heart(settings: Settings, vault: FileVault, time: Clock, log: Log) -> H
     return Heart(settings, region, formats, mappings, vault, renderer, new_id, log)
 
 
-def _drop(settings: Settings, door: Intake, store: SqliteStore, heart: Heart, clock: Clock) -> FileDrop | None:
+def _drop(settings: Settings, door: Intake, store: SqlStore, heart: Heart, clock: Clock) -> FileDrop | None:
     if settings.drop_folder is None:
         return None
     from connectors.intakes.file_drop import FileDrop
@@ -411,13 +409,13 @@ def initialise(settings: Settings) -> None:
     """Makes home, keys and database where they are not: what `schakel init` does. Never writes over what is there.
 
     Raises ConfigurationError when keys are absent beside a database that is there: its content would open with none."""
-    from schakel.store.database import create_database
+    from schakel.store.register import database
     from schakel.vault import create_key_file
 
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = _database_file(settings)
+    place = database(settings.database)
     if not settings.keys.exists():
-        if path.exists():
+        if place.exists():
             raise ConfigurationError(
                 Finding(
                     place=str(settings.keys),
@@ -427,38 +425,25 @@ def initialise(settings: Settings) -> None:
                 )
             )
         create_key_file(settings.keys)
-    if not path.exists():
-        create_database(path)
+    if not place.exists():
+        place.create()
 
 
-def _store(settings: Settings, region: Region, vault: FileVault) -> SqliteStore:
-    from schakel.store.sqlite import open_sqlite
-    from schakel.store.terms import AlarmTimes, Keeping
+def _store(settings: Settings, region: Region, vault: FileVault) -> SqlStore:
+    from schakel.store.register import database
+    from schakel.store.sql import Opening
+    from schakel.store.terms import AlarmTimes, Keeping, Terms
 
     deadlines, retention = region.deadlines, region.retention
-    return open_sqlite(
-        _database_file(settings),
-        causes={cause: (text.nl, text.en) for cause, text in region.causes.items()},
-        alarm_times=AlarmTimes(
+    terms = Terms(
+        alarms=AlarmTimes(
             parked_every=deadlines.parked_alarm_every,
             crisis_delivery_after=deadlines.crisis_delivery_alarm_after,
             delivery_after=deadlines.delivery_alarm_after,
             mailbox_after=deadlines.mailbox_alarm_after,
         ),
-        signer=vault.checkpoint_signer(),
+        causes={cause: (text.nl, text.en) for cause, text in region.causes.items()},
         keeping=Keeping(rendered=retention.rendered, content_after_close=retention.content_after_close),
-        waiting_limit=settings.waiting_limit,
     )
-
-
-def _database_file(settings: Settings) -> Path:
-    if settings.database_url and not settings.database_url.startswith(SQLITE):
-        raise ConfigurationError(
-            Finding(
-                place="SCHAKEL_DATABASE_URL",
-                rule="database:unknown-scheme",
-                nl=f"Deze soort database is niet bekend; wel: {SQLITE}<pad>.",
-                en=f"This kind of database is not known; known: {SQLITE}<path>.",
-            )
-        )
-    return settings.database_file
+    opening = Opening(terms=terms, signer=vault.checkpoint_signer(), waiting_limit=settings.waiting_limit)
+    return database(settings.database).open(opening)

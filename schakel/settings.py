@@ -18,7 +18,9 @@ class Settings(BaseSettings):
     home: Annotated[Path, Field(description="Folder of database and keys, made by `schakel init`.")] = Path(
         "schakel-home"
     )
-    database_url: Annotated[str, Field(description="Empty: SQLite in the home folder.")] = ""
+    database_url: Annotated[
+        str, Field(description="`postgresql://…` (password by `passfile=`); empty: SQLite in home.")
+    ] = ""
     broker_url: Annotated[str, Field(description="Empty: no broker server; the hub rings its own bell.")] = ""
     broker_password_file: Annotated[
         Path | None, Field(description="File with the broker's password, instead of one in the URL.")
@@ -74,6 +76,11 @@ class Settings(BaseSettings):
     failpoint: Annotated[
         str, Field(description="For tests: the name of the point at which the process kills itself.")
     ] = ""
+
+    @property
+    def database(self) -> str:
+        """URL of the database."""
+        return self.database_url or f"sqlite:///{self.home / 'schakel.sqlite'}"
 
     @property
     def database_file(self) -> Path:

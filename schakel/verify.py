@@ -6,22 +6,16 @@ It shares no code with the store, changes nothing, and may run beside the hub: o
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import apsw
-
 from schakel.audit import AuditRow, LinkedRow, SignatureCheck, broken_links, checkpoint_message
-from schakel.errors import ConfigurationError, Finding
 from schakel.states import MOVES
+from schakel.verify_reading import SQLITE, Query, reading
 from schakel.verify_rules import COUNTED_RULES, COUNTS, RULES, STATES, Rule
-
-# Runs a query with named values and gives its rows: all that the accountant needs of an engine.
-Query = Callable[[str, Mapping[str, Any]], Iterable[tuple[Any, ...]]]
 
 GRACE: Final = timedelta(seconds=60)  # how late linking and alarms may be
 MOST_NAMED: Final = 100  # holes of one rule that are named one by one; all are counted
@@ -49,15 +43,6 @@ SIGNATURES: Final = Rule(
     "SELECT position, hash, at, key_id, signature FROM audit_checkpoint ORDER BY position",
     "De ondertekening van dit punt klopt niet",
     "The signature of this point is wrong",
-)
-REFERENCES: Final = Rule(
-    "database:reference",
-    "PRAGMA foreign_key_check",
-    "Een verwijzing in de database wijst nergens heen",
-    "A reference in the database points nowhere",
-)
-DAMAGE: Final = Rule(
-    "database:damaged", "PRAGMA integrity_check(10)", "Het databasebestand is beschadigd", "The database is damaged"
 )
 
 
@@ -99,11 +84,16 @@ class VerifyReport:
         }
 
 
+def verify(database: str, *, now: datetime, check: SignatureCheck | None = None) -> VerifyReport:
+    """Of `sqlite:///path` or `postgresql://…`; changes nothing. `check` proves the signatures of the audit
+    checkpoints; without it only the chain is followed. Raises ConfigurationError when there is no database."""
+    with reading(database) as engine:
+        return account(engine.query, now=now, check=check, own_checks=engine.own_checks)
+
+
 def verify_sqlite(path: Path, *, now: datetime, check: SignatureCheck | None = None) -> VerifyReport:
-    """Opens the file, changes nothing. `check` proves the signatures of the audit checkpoints; without it only the
-    chain is followed. Raises ConfigurationError when there is no database."""
-    with _reading(path) as query:
-        return account(query, now=now, check=check, own_checks=(REFERENCES, DAMAGE))
+    """As `verify`, of a file."""
+    return verify(f"{SQLITE}{path}", now=now, check=check)
 
 
 def account(
@@ -168,21 +158,3 @@ def _used(sql: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def _text(at: datetime) -> str:
     """As the database writes times."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[Query]:
-    """One read transaction on the file: what the hub writes meanwhile is not seen."""
-    try:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        connection.execute("SELECT count(*) FROM state_event")
-    except (apsw.CantOpenError, apsw.NotADBError, apsw.SQLError):
-        raise ConfigurationError(
-            Finding(str(path), "database:absent", "Hier is geen database van Schakel", "No database of Schakel here")
-        ) from None
-    try:
-        connection.set_busy_timeout(10_000)
-        connection.execute("BEGIN")
-        yield connection.execute
-    finally:
-        connection.close()

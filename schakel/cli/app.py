@@ -11,6 +11,7 @@ import typer
 from schakel.cli import (
     alarms,
     case,
+    db,
     deliveries,
     demo,
     drop,
@@ -75,6 +76,7 @@ app.add_typer(queues.group, name="queues")
 app.add_typer(deliveries.group, name="deliveries")
 app.add_typer(parked.group, name="parked")
 app.add_typer(alarms.group, name="alarms")
+app.add_typer(db.group, name="db")
 app.add_typer(drop.group, name="drop")
 app.add_typer(partners.group, name="partners")
 app.add_typer(mapping.group, name="mapping")

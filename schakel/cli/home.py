@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 def init(as_json: AsJson = False) -> None:
     """Makes the home folder, the key file (mode 0600) and the database. 3: there is one already; nothing is touched."""
     from schakel.bootstrap import initialise
+    from schakel.store.register import database
 
     settings = read_settings()
     if settings.keys.exists():  # a database without keys is told apart by initialise: it has lost them
         raise stop(Exit.REFUSED, f"{settings.keys} exists already; init never writes over keys or data")
     initialise(settings)
+    place = database(settings.database).place
     if as_json:
-        show_json({"home": str(settings.home), "keys": str(settings.keys), "database": str(settings.database_file)})
+        show_json({"home": str(settings.home), "keys": str(settings.keys), "database": place})
     else:
         typer.echo(f"home      {settings.home}")
         typer.echo(f"keys      {settings.keys}")
-        typer.echo(f"database  {settings.database_file}")
+        typer.echo(f"database  {place}")
     _next_steps(settings)
 
 

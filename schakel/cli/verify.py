@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 def verify(as_json: AsJson = False) -> None:
     """Counts from the decisions whether anything is missing, misplaced or silent. 1: it found holes, and names them."""
-    from schakel.verify import verify_sqlite
+    from schakel.verify import verify as account
 
     settings = read_settings()
-    report = verify_sqlite(settings.database_file, now=datetime.now(UTC), check=_signatures(settings))
+    report = account(settings.database, now=datetime.now(UTC), check=_signatures(settings))
     if as_json:
         show_json(report.to_json())
     else:

@@ -127,6 +127,24 @@ def connect_once(url: str) -> Connection:
     return connection
 
 
+def shown(url: str) -> str:
+    """Where a URL leads, for people: server, database and user, and nothing secret. Raises ConfigurationError."""
+    try:
+        said = conninfo_to_dict(url)
+    except psycopg.Error:  # its text can hold the password
+        raise ConfigurationError(
+            Finding(
+                "SCHAKEL_DATABASE_URL",
+                "database:url",
+                "PostgreSQL kan deze URL niet lezen",
+                "PostgreSQL cannot read this URL",
+            )
+        ) from None
+    user = f"{said['user']}@" if said.get("user") else ""
+    port = f":{said['port']}" if said.get("port") else ""
+    return f"postgresql://{user}{said.get('host') or ''}{port}/{said.get('dbname') or ''}"
+
+
 def _wanted(url: str) -> dict[str, Any]:
     """What the URL says, with our own options beside it. Raises psycopg.Error for what is no URL of PostgreSQL."""
     said = conninfo_to_dict(url)

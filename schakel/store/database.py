@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -13,8 +15,8 @@ import apsw
 from schakel.errors import ConfigurationError, Finding
 from schakel.states import MOVES
 from schakel.store.engine_sqlite import SqliteDb, open_connection
+from schakel.store.versions import SCHEMA_VERSION, Standing
 
-SCHEMA_VERSION: Final = 1
 APPLICATION_ID: Final = 0x5343484B  # "SCHK"
 _BUSY_MS: Final = 10_000
 
@@ -44,8 +46,25 @@ def create_database(path: Path, *, vfs: str | None = None) -> None:
         db.close()
 
 
-def check_database(path: Path, *, vfs: str | None = None) -> None:
-    """Brings an older schema forward. Raises ConfigurationError: absent, not ours, newer, or with foreign moves."""
+def check_database(path: Path, *, vfs: str | None = None) -> Standing:
+    """Brings an older schema forward; how it stood before. Raises ConfigurationError: absent, not ours, newer, or with
+    foreign moves."""
+    with _opened(path, vfs) as db:
+        db.begin()
+        before = _standing(db, path)
+        _bring_forward(db, path, before)
+        db.commit()
+        return before
+
+
+def standing(path: Path) -> Standing:
+    """Which version is there, and which is needed. Raises ConfigurationError: absent, not ours."""
+    with _opened(path, None) as db:
+        return _standing(db, path)
+
+
+@contextmanager
+def _opened(path: Path, vfs: str | None) -> Iterator[SqliteDb]:
     if not path.exists():
         raise _wrong(
             path, "database:absent", "Er is geen database; `schakel init` maakt hem", "No database; run `schakel init`"
@@ -55,25 +74,26 @@ def check_database(path: Path, *, vfs: str | None = None) -> None:
     except apsw.NotADBError:
         raise _foreign(path) from None
     try:
-        db.begin()
-        _check(db, path)
-        db.commit()
+        yield db
     finally:
         db.close()
 
 
-def _check(db: SqliteDb, path: Path) -> None:
+def _standing(db: SqliteDb, path: Path) -> Standing:
     if db.value("PRAGMA application_id") != APPLICATION_ID:
         raise _foreign(path)
-    version = db.value("PRAGMA user_version")
-    if version > SCHEMA_VERSION:
+    return Standing(int(db.value("PRAGMA user_version")), SCHEMA_VERSION)
+
+
+def _bring_forward(db: SqliteDb, path: Path, before: Standing) -> None:
+    if before.newer:
         raise _wrong(
             path,
             "database:newer",
             "De database is van een nieuwere versie; werk het programma bij",
             "The database is of a newer version; update the program",
         )
-    for target in range(version + 1, SCHEMA_VERSION + 1):
+    for target in before.missing:
         db.script(MIGRATIONS[target])
         db.script(f"PRAGMA user_version = {target}")
     known = {tuple(row.values()) for row in db.all(KNOWN_MOVES)}

@@ -44,6 +44,12 @@ def create_tables(url: str) -> None:
         connection.execute(ADD_VERSION, [SCHEMA_VERSION])
 
 
+def has_tables(url: str) -> bool:
+    """There is something of Schakel. Raises ConfigurationError when the server is out of reach."""
+    with _alone(url) as connection:
+        return bool(_value(connection, OURS))
+
+
 def standing(url: str) -> Standing:
     """Which version is there, and which is needed. Raises ConfigurationError: absent, not ours, out of reach."""
     with _alone(url) as connection:

@@ -5,46 +5,58 @@ from __future__ import annotations
 
 from typing import Final
 
-from schakel.audit import Signer
 from schakel.errors import ConfigurationError, Unacceptable
-from schakel.store.connections_postgres import Connections
-from schakel.store.database_postgres import check
+from schakel.store.connections_postgres import Connections, shown
+from schakel.store.database_postgres import check, create_tables, has_tables, migrate, standing
 from schakel.store.engine import Engine
 from schakel.store.engine_postgres import PostgresBackend
-from schakel.store.sql import SqlStore
-from schakel.store.terms import AlarmTimes, Keeping, Sentences, Terms
+from schakel.store.sql import Opening, SqlStore
+from schakel.store.versions import Standing
 
 WRITERS: Final = 2  # one runs while the other waits for its commit
 READERS: Final = 4
+
+
+class PostgresDatabase:
+    """register.Database on a server."""
+
+    def __init__(self, url: str) -> None:
+        """Raises ConfigurationError for what PostgreSQL cannot read as a URL."""
+        self._url = url
+        self._place = shown(url)
+
+    @property
+    def place(self) -> str:
+        return self._place
+
+    def exists(self) -> bool:
+        return has_tables(self._url)
+
+    def create(self) -> None:
+        create_tables(self._url)
+
+    def standing(self) -> Standing:
+        return standing(self._url)
+
+    def migrate(self) -> Standing:
+        return migrate(self._url)
+
+    def open(self, opening: Opening) -> SqlStore:
+        """A server that is absent is found when it comes; when it is there, the database must be one to work with."""
+        connections = Connections(self._url, check)
+        try:
+            with connections.use():
+                pass
+        except Unacceptable as refusal:
+            if isinstance(refusal.__cause__, ConfigurationError):
+                raise refusal.__cause__ from None
+        engine = Engine(
+            PostgresBackend(connections), waiting_limit=opening.waiting_limit, writers=WRITERS, readers=READERS
+        )
+        return PostgresStore(engine, terms=opening.terms, signer=opening.signer)
 
 
 class PostgresStore(SqlStore):
     """ports.Store on a server."""
 
     name = "postgresql"
-
-
-def open_postgres(
-    url: str,
-    *,
-    causes: Sentences,
-    alarm_times: AlarmTimes,
-    signer: Signer,
-    keeping: Keeping | None = None,
-    owner: str = "coordinator",
-    waiting_limit: int = 2000,
-) -> PostgresStore:
-    """Opens the tables that `create_tables` made; as open_sqlite. A server that is absent is found when it comes.
-
-    Raises ConfigurationError when the server is there and the database is not one to work with.
-    """
-    connections = Connections(url, check)
-    try:
-        with connections.use():
-            pass
-    except Unacceptable as refusal:
-        if isinstance(refusal.__cause__, ConfigurationError):
-            raise refusal.__cause__ from None
-    terms = Terms(alarms=alarm_times, causes=causes, keeping=keeping or Keeping(), owner=owner)
-    engine = Engine(PostgresBackend(connections), waiting_limit=waiting_limit, writers=WRITERS, readers=READERS)
-    return PostgresStore(engine, terms=terms, signer=signer)

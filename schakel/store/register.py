@@ -1,12 +1,59 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The register of store adapters: name → class. Each passes tests/conformance/store_suite.py (a test says so)."""
+"""The register of store adapters: how a URL begins → the database. Each passes tests/conformance/store_suite.py."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
-from schakel.ports import Store
-from schakel.store.postgres import PostgresStore
-from schakel.store.sqlite import SqliteStore
+from schakel.errors import ConfigurationError, Finding
+from schakel.store.postgres import PostgresDatabase
+from schakel.store.sql import Opening, SqlStore
+from schakel.store.sqlite import SqliteDatabase
+from schakel.store.versions import Standing
 
-ADAPTERS: Final[dict[str, type[Store]]] = {"sqlite": SqliteStore, "postgresql": PostgresStore}
+
+class Database(Protocol):
+    """A place for a store, before anything is opened. Everything raises ConfigurationError."""
+
+    def __init__(self, url: str) -> None: ...
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: without a password."""
+
+    def exists(self) -> bool:
+        """There is something of Schakel."""
+
+    def create(self) -> None:
+        """Never over what is there."""
+
+    def standing(self) -> Standing:
+        """Which version of the schema is there, and which this program needs."""
+
+    def migrate(self) -> Standing:
+        """Brings an older schema forward; how it stood before."""
+
+    def open(self, opening: Opening) -> SqlStore: ...
+
+
+ADAPTERS: Final[dict[str, type[Database]]] = {
+    "sqlite": SqliteDatabase,
+    "postgresql": PostgresDatabase,
+    "postgres": PostgresDatabase,
+}
+
+
+def database(url: str) -> Database:
+    """`sqlite:///path` or `postgresql://…`. Raises ConfigurationError for any other."""
+    scheme, separator, _ = url.partition("://")
+    adapter = ADAPTERS.get(scheme) if separator else None
+    if adapter is None:
+        raise ConfigurationError(
+            Finding(
+                "SCHAKEL_DATABASE_URL",
+                "database:unknown-scheme",
+                "Deze soort database is niet bekend; wel: sqlite:///<pad> en postgresql://<server>/<database>.",
+                "This kind of database is not known; known: sqlite:///<path> and postgresql://<server>/<database>.",
+            )
+        )
+    return adapter(url)

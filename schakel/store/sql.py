@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -73,6 +74,19 @@ _CHAIN: Final = Reach(names=("audit-chain",))
 # As much as a batch of referrals; a full disk may still take less.
 _FILLER: Final = 262_144
 _PROBE: Final = "UPDATE write_probe SET writes = writes + 1, filler = :filler"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a store is told when it is opened, whichever it is.
+
+    `signer` signs the audit chain's checkpoints (`FileVault.checkpoint_signer()`); `waiting_limit`: arrivals that may
+    wait for a commit.
+    """
+
+    terms: Terms
+    signer: Signer
+    waiting_limit: int = 2000
 
 
 class SqlStore:

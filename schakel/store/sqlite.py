@@ -4,13 +4,47 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from schakel.audit import Signer
-from schakel.store.database import check_database
+from schakel.store.database import check_database, create_database, standing
 from schakel.store.engine import Engine
 from schakel.store.engine_sqlite import SqliteBackend
-from schakel.store.sql import SqlStore
+from schakel.store.sql import Opening, SqlStore
 from schakel.store.terms import AlarmTimes, Keeping, Sentences, Terms
+from schakel.store.versions import Standing
+
+BUSY_SECONDS: Final = 10.0  # how long another program's write is waited for
+SCHEME: Final = "sqlite:///"
+
+
+class SqliteDatabase:
+    """register.Database on a file."""
+
+    def __init__(self, url: str) -> None:
+        self._path = Path(url.removeprefix(SCHEME))
+
+    @property
+    def place(self) -> str:
+        return str(self._path)
+
+    def exists(self) -> bool:
+        return self._path.exists()
+
+    def create(self) -> None:
+        create_database(self._path)
+
+    def standing(self) -> Standing:
+        return standing(self._path)
+
+    def migrate(self) -> Standing:
+        return check_database(self._path)
+
+    def open(self, opening: Opening) -> SqlStore:
+        """Brings an older schema forward."""
+        check_database(self._path)
+        engine = Engine(SqliteBackend(self._path, busy_seconds=BUSY_SECONDS), waiting_limit=opening.waiting_limit)
+        return SqliteStore(engine, terms=opening.terms, signer=opening.signer)
 
 
 class SqliteStore(SqlStore):
@@ -28,7 +62,7 @@ def open_sqlite(
     keeping: Keeping | None = None,
     owner: str = "coordinator",
     waiting_limit: int = 2000,
-    busy_seconds: float = 10.0,
+    busy_seconds: float = BUSY_SECONDS,
     vfs: str | None = None,
 ) -> SqliteStore:
     """Opens the database that `create_database` made.

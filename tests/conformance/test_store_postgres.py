@@ -11,13 +11,15 @@ import pytest
 
 from schakel.ports import Store
 from schakel.store.database_postgres import create_tables
-from schakel.store.postgres import PostgresStore, open_postgres
+from schakel.store.postgres import PostgresDatabase
+from schakel.store.sql import Opening, SqlStore
+from schakel.store.terms import Terms
 from tests.conformance.store_cases import CAUSES, TIMES, Side, TestSigner
 from tests.conformance.store_suite import StoreSuite
 
 
-def opened(url: str, **how: Any) -> PostgresStore:
-    return open_postgres(url, causes=CAUSES, alarm_times=TIMES, signer=TestSigner(), **how)
+def opened(url: str, **how: Any) -> SqlStore:
+    return PostgresDatabase(url).open(Opening(terms=Terms(alarms=TIMES, causes=CAUSES), signer=TestSigner(), **how))
 
 
 class ByHand:
@@ -49,7 +51,7 @@ class ByHand:
 
 
 class TestPostgresStore(StoreSuite):
-    adapter = "postgresql"
+    adapter = "PostgresDatabase"
 
     @pytest.fixture
     def url(self, database_url: str) -> str:

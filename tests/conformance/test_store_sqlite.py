@@ -15,8 +15,9 @@ import pytest
 
 from schakel.errors import ConfigurationError, Unacceptable
 from schakel.ports import Store
-from schakel.store.database import SCHEMA_VERSION, create_database
+from schakel.store.database import create_database
 from schakel.store.sqlite import SqliteStore, open_sqlite
+from schakel.store.versions import SCHEMA_VERSION
 from tests.conformance.store_cases import CAUSES, NOW, TIMES, Decider, Side, TestSigner, accept_one, arrival, fresh
 from tests.conformance.store_suite import StoreSuite
 
@@ -55,7 +56,7 @@ class ByHand:
 
 
 class TestSqliteStore(StoreSuite):
-    adapter = "sqlite"
+    adapter = "SqliteDatabase"
 
     @pytest.fixture
     def path(self, tmp_path: Path) -> Path:
