@@ -85,6 +85,8 @@ TERMS: Final[Mapping[NoticeKind, tuple[str, ...]]] = {
 # message for is plain JSON.
 SPOKEN: Final[Mapping[str, Mapping[NoticeKind, str]]] = {
     "case-stuf": {"known-check-asked": KNOWN_CHECK_STUF},
+    "case-fhir": dict.fromkeys(KINDS, "notice-fhir"),
+    "case-fhir-xml": dict.fromkeys(KINDS, "notice-fhir-xml"),
 }
 
 

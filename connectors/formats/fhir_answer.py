@@ -21,6 +21,8 @@ from schakel.errors import Finding, Malformed
 
 MAPPING: Final = "fhir-answer"
 REFERENCE: Final = "urn:schakel:answer-reference"  # system of the Task.identifier that a request is known by
+NOTICE: Final = "urn:schakel:notice"  # system of the Task.code of what is asked beside taking part
+ANSWER: Final = "urn:schakel:answer"  # system of Task.output.type: `answer`, and with it `level` and `until`
 _OUR_ID: Final = re.compile(r"^[A-Za-z2-7]{26}$")  # Task.id as we give it: the answer reference
 _PEOPLE: Final = ("Practitioner", "PractitionerRole", "RelatedPerson")
 # what the Task says because we said so first, or what only says how the message travelled
@@ -69,6 +71,7 @@ def _convert(index: Index, task: Resource, sent_at: Any) -> Answered:
     reading.settle(body, *_OURS)
     reason = reading.node(body, "statusReason")
     business = reading.node(body, "businessStatus")
+    outputs = _outputs(reading, body)
     notes = [reading.text(note, "text") for note in reading.nodes(body, "note")]
     for note in reading.nodes(body, "note"):
         reading.settle(note, "time", "authorString", "authorReference")
@@ -76,6 +79,10 @@ def _convert(index: Index, task: Resource, sent_at: Any) -> Answered:
     plain = {
         "reference": reference,
         "status": reading.text(body, "status"),
+        "asked": next((code for code in codes_in(body.get("code"), NOTICE)), None),
+        "said": outputs.get("answer"),
+        "level": outputs.get("level"),
+        "until": outputs.get("until"),
         "reasons": tokens(reading, reason),
         "reasonText": label(reading, reason),
         "business": tokens(reading, business),
@@ -86,6 +93,35 @@ def _convert(index: Index, task: Resource, sent_at: Any) -> Answered:
     }
     reading.settle(body, "owner")
     return Answered(reference, compact(plain) | dict.fromkeys(_unread(reading, index, placed), True), ())
+
+
+def codes_in(concept: Any, system: str) -> list[str]:
+    """The codes of one system in a CodeableConcept."""
+    coding = concept.get("coding") if isinstance(concept, dict) else None
+    found = [each for each in (coding if isinstance(coding, list) else []) if isinstance(each, dict)]
+    return [each["code"] for each in found if each.get("system") == system and isinstance(each.get("code"), str)]
+
+
+def _outputs(reading: Reading, body: Mapping[str, Any]) -> Plain:
+    """{answer, level, until}: what Task.output says in our own codes; the first of each counts. An output that is not
+    ours leaves all of them among what nobody read."""
+    given = body.get("output")
+    outputs = given if isinstance(given, list) else []
+    said: Plain = {}
+    ours = [_output(each) if isinstance(each, dict) else None for each in outputs]
+    for one in ours:
+        said |= {name: value for name, value in (one or {}).items() if name not in said}
+    if outputs and all(one is not None for one in ours):
+        reading.settle(body, "output")
+    return said
+
+
+def _output(output: Mapping[str, Any]) -> Plain | None:
+    """{name: text} of an output of ours; None: not ours, or nothing in it that can be read."""
+    name = next((each for each in codes_in(output.get("type"), ANSWER) if each in ("answer", "level", "until")), None)
+    texts = [output.get(kind) for kind in ("valueCode", "valueString", "valueDateTime")]
+    found = [*codes_in(output.get("valueCodeableConcept"), ANSWER), *(each for each in texts if isinstance(each, str))]
+    return {name: found[0].strip()} if name is not None and found else None
 
 
 def _reference(body: Mapping[str, Any]) -> str | None:

@@ -40,17 +40,19 @@ def answer_of(document: Any) -> dict[str, Any]:
 
 
 def test_the_answers_that_are_shown_are_answers() -> None:
-    accepted, patch, message, _ = SHOWN
+    accepted, patch, message, known, _ = SHOWN
     reference = "ABCDEFGHIJKLMNOPQRSTUVWX23"
     contact = {"name": "Petra Proef", "phone": "015 123 45 67"}
     assert answer_of(accepted) == {"reference": reference, "answer": "confirmed", "contact": contact}
     rejected = answer_of(json_patch(accepted, patch))
     assert (rejected["answer"], rejected["reasonCode"]) == ("declined", "no-capacity")
     assert answer_of(message) == {"reference": reference, "answer": "received"}
+    said = "In behandeling geweest in 2024."
+    assert answer_of(known) == {"reference": reference, "answer": "known", "reasonText": said}
 
 
 def test_the_referral_that_is_shown_is_a_referral_without_loss() -> None:
-    envelope = FhirJson().read(json.dumps(SHOWN[3]).encode())
+    envelope = FhirJson().read(json.dumps(SHOWN[-1]).encode())
     assert (envelope.message_reference, envelope.source_case_reference, envelope.findings) == (
         "CIT-2026-1",
         "ZAAK-1",
@@ -78,7 +80,10 @@ def test_every_name_of_ours_is_in_the_table_and_no_other() -> None:
     files = [
         *(ROOT / "connectors" / "formats").glob("fhir_*.py"),
         *(ROOT / "mappings" / "codebooks").glob("fhir-*.yaml"),
-        *(ROOT / "mappings" / name / "mapping.yaml" for name in ("case_fhir", "cit_fhir", "fhir_answer")),
+        *(
+            ROOT / "mappings" / name / "mapping.yaml"
+            for name in ("case_fhir", "cit_fhir", "fhir_answer", "notice_fhir")
+        ),
     ]
     used = {name for file in files for name in OURS.findall(file.read_text(encoding="utf-8"))}
     cells = [row[0] for row in rows(PAGE, "Our own code systems and extensions")]
@@ -97,7 +102,7 @@ def test_the_table_of_answers_is_the_codebook() -> None:
     assert shown == {status: entry[0] for status, entry in table.items()}
     setters = {status.strip(): row[1] for row in rows(TASK_PAGE, "Who sets what") for status in row[0].split(",")}
     assert setters.keys() == set(TASK_STATUS)
-    assert {status for status, who in setters.items() if who.startswith("who is asked")} == table.keys()
+    assert {status for status, who in setters.items() if who.startswith(("who is asked", "its owner"))} == table.keys()
 
 
 def test_every_reason_and_state_that_is_named_exists() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from connectors.formats.fhir_xml_convert import from_xml
 from schakel.acting import Said
 from schakel.errors import Forbidden, NotFound, Refusal
 from schakel.ledger_records import ActOutcome
@@ -82,7 +83,8 @@ class Asking:
 
     def told(self) -> list[dict[str, Any]]:
         """The answers that the lead has been told of."""
-        return [one for one in self.stage.views()["perspektief"] if one.get("occasion") == "known-check-answered"]
+        sent = [json.loads(parcel.content) for parcel in self.stage.webhook.sent if parcel.recipient == "perspektief"]
+        return [one for one in sent if one.get("occasion") == "known-check-answered"]
 
     async def ledger(self, partner: str, reference: str | None = None) -> dict[str, Any]:
         views = self.stage.hub.ledger_views
@@ -296,3 +298,36 @@ async def test_a_role_that_may_not_know_who_somebody_is_is_not_asked(tmp_path: P
         with pytest.raises(Forbidden, match="known-check:not-for-this-role"):
             await asking.ask(["politie"], [asking.who("victim")["id"]])
         assert await asking.mailbox("politie") == []
+
+
+# -- in FHIR -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("form", "written"), [("case-fhir", "fhir-json"), ("case-fhir-xml", "fhir-xml")])
+async def test_a_partner_that_reads_fhir_gets_a_task_and_answers_it(tmp_path: Path, form: str, written: str) -> None:
+    receives = {"channel": "mailbox", "representation": form, "answers": ["fhir-json", "fhir-xml"]}
+    stage = open_stage(tmp_path, overlay={"partners.yaml": {"partners": [{"id": "de-waag", "receives": receives}]}})
+    async with stage.hub:
+        asking = await Asking(stage).open()
+        removed = asking.who("removed")
+        await asking.ask(["de-waag"], [removed["id"]])
+        partner, media_type = stage.partner("de-waag"), stage.hub.formats[written].media_types[0]
+        content, kind, _ = await stage.hub.dispatch.mailbox_content(partner, 1)
+        assert kind == media_type
+        bundle = json.loads(content) if written == "fhir-json" else from_xml(content)
+        bodies = {entry["resource"]["resourceType"]: entry["resource"] for entry in bundle["entry"]}
+        task, patient = bodies["Task"], bodies["Patient"]
+        assert {"system": "urn:schakel:notice", "code": "known-check-asked"} in task["code"]["coding"]
+        assert patient["name"][0]["family"].endswith(removed["names"]["family"])
+        assert not {"address", "telecom", "contained", "extension"} & patient.keys()
+
+        concept = {"coding": [{"system": "urn:schakel:answer", "code": "answer"}]}
+        answered = {name: task[name] for name in ("resourceType", "id", "identifier", "intent", "code")}
+        answered |= {"status": "completed", "output": [{"type": concept, "valueCode": "unknown"}]}
+        body = stage.hub.formats[written].write(answered)
+        _, outcome = await stage.hub.answering.receive(partner, body, media_type, stage.clock.now())
+        assert (outcome.outcome, outcome.request_state) == ("recorded", "unknown")
+        await stage.hub.dispatch.run_once()
+        (told,) = asking.told()
+        assert (told["about"]["partner"], told["terms"]["answer"]) == ("de-waag", "unknown")
+        assert await stage.holes() == []

@@ -132,3 +132,51 @@ def test_the_reply_is_an_outcome_in_the_form_of_the_answer() -> None:
         outcome = json.loads(reply.body) if format.name == "fhir-json" else from_xml(reply.body)
         assert (reply.status, reply.media_type) == (200, format.media_types[0])
         assert [issue["severity"] for issue in outcome["issue"]] == ["warning"]
+
+
+# -- what a status cannot say ------------------------------------------------------------------------------------------
+
+
+def said(name: str, **value: Any) -> dict[str, Any]:
+    return {"type": {"coding": [{"system": "urn:schakel:answer", "code": name}]}, **value}
+
+
+def asked(kind: str) -> dict[str, Any]:
+    return {"coding": [{"system": "urn:schakel:notice", "code": kind}]}
+
+
+def test_an_output_of_ours_says_what_a_status_cannot() -> None:
+    until = "2026-12-01T09:00:00Z"
+    document = read(
+        task(
+            code=asked("effort-asked"),
+            output=[
+                said("answer", valueCode="adjusted"),
+                said("level", valueString="eens"),
+                said("until", valueDateTime=until),
+            ],
+        )
+    ).document
+    shown = {name: document[name] for name in ("asked", "said", "level", "until")}
+    assert shown == {"asked": "effort-asked", "said": "adjusted", "level": "eens", "until": until}
+    assert True not in document.values()
+
+
+def test_one_output_that_is_not_ours_is_named_as_not_read() -> None:
+    document = read(task(output=[said("answer", valueCode="known"), {"type": {"text": "verslag"}, "valueString": "x"}])).document
+    assert (document["said"], document["Task.output"]) == ("known", True)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "known",
+        [None],
+        [said("answer")],
+        [said("answer", valueCode=7)],
+        [said("verdict", valueCode="known")],
+        [{"type": {"coding": [{"system": "urn:other", "code": "answer"}]}, "valueCode": "known"}],
+    ],
+)
+def test_what_is_no_output_of_ours_says_nothing(output: Any) -> None:
+    assert "said" not in FhirJson(validate=False).read_answer(json.dumps(task(output=output)).encode()).document
