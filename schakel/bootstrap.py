@@ -443,7 +443,12 @@ def _store(settings: Settings, region: Region, vault: FileVault) -> SqlStore:
             mailbox_after=deadlines.mailbox_alarm_after,
         ),
         causes={cause: (text.nl, text.en) for cause, text in region.causes.items()},
-        keeping=Keeping(rendered=retention.rendered, content_after_close=retention.content_after_close),
+        keeping=Keeping(
+            rendered=retention.rendered,
+            content_after_close=retention.content_after_close,
+            ledger=retention.ledger,
+            audit=retention.audit,
+        ),
     )
     opening = Opening(terms=terms, signer=vault.checkpoint_signer(), waiting_limit=settings.waiting_limit)
     return database(settings.database).open(opening)

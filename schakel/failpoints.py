@@ -44,6 +44,8 @@ class Failpoint(StrEnum):
     STORE_ALARM_AFTER_COMMIT = "store.alarm.after-commit"
     STORE_TOLD_BEFORE_COMMIT = "store.told.before-commit"  # a human was told
     STORE_TOLD_AFTER_COMMIT = "store.told.after-commit"
+    STORE_ERASE_BEFORE_COMMIT = "store.erase.before-commit"  # what is past its term goes
+    STORE_ERASE_AFTER_COMMIT = "store.erase.after-commit"
     STORE_LINK_BEFORE_COMMIT = "store.link.before-commit"
     STORE_LINK_AFTER_COMMIT = "store.link.after-commit"
     INTAKE_BEFORE_ACCEPT = "intake.before-accept"  # read and mapped, nothing kept yet

@@ -95,3 +95,21 @@ class WrappedKey:
     table: str
     owner: str
     wrapped: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many of each class went, or would go, because their term is over (`regions/*/retention.yaml`)."""
+
+    raw: int = 0  # as they came in
+    rendered: int = 0  # as they went out
+    cases: int = 0  # their content, with their key
+    strays: int = 0  # messages and answers that belong to no case
+    ledgers: int = 0  # all that is known of a case, or of a stray
+    audit: int = 0  # rows
+    spared: int = 0  # past their term, and not final: somebody must act first
+
+    @property
+    def total(self) -> int:
+        """Without what was spared."""
+        return self.raw + self.rendered + self.cases + self.strays + self.ledgers + self.audit

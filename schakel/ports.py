@@ -21,7 +21,7 @@ from schakel.ledger_records import (
     RequestFacts,
     RunningDeadline,
 )
-from schakel.operating import Backlog, Pause, Progress, Selection, Stuck, WrappedKey
+from schakel.operating import Backlog, Erased, Pause, Progress, Selection, Stuck, WrappedKey
 from schakel.records import (
     Accepted,
     AlarmRow,
@@ -413,6 +413,13 @@ class AdminStore(Protocol):
 
     async def report(self, *, since: datetime, until: datetime) -> ReportFacts:
         """What a report is made of: the cases that something came for from `since` until before `until`."""
+
+    async def erase(self, *, by: str, now: datetime, limit: int) -> Erased:
+        """Erases what is past its term, at most `limit` of each class, each on record in the audit. `by`: a person, or
+        `clock`. What is not final is spared."""
+
+    async def overdue(self, *, now: datetime) -> Erased:
+        """What `erase` would take now without a limit, and what it would spare."""
 
     async def link_audit(self, *, now: datetime, limit: int) -> int:
         """Links unlinked audit rows into the hash chain; the number linked."""

@@ -26,9 +26,10 @@ from schakel.records import (
 )
 from schakel.states import DeliveryState, Machine, MessageState, Role
 from schakel.store.alarms import close_alarms
-from schakel.store.case_ledger import ledger_to_change, write
+from schakel.store.case_ledger import ENDS, ledger_to_change, write
 from schakel.store.db import Db
 from schakel.store.decision import add_delivery, last_round, write_case, write_rest
+from schakel.store.delivery import FINAL
 from schakel.store.events import NOTE, Author, move, note
 from schakel.store.facts import case_facts, facts_of
 from schakel.store.intake import Kept, arrival_of, routing_of
@@ -77,6 +78,18 @@ UPDATE message SET kind = :kind, case_id = COALESCE(:case_id, case_id), content 
     versions = CASE WHEN :versions = '{}' THEN versions ELSE :versions END,
     warnings = CASE WHEN :warnings = '[]' THEN warnings ELSE :warnings END
 WHERE id = :id"""
+
+# What belongs to no case gets its last day when a person is done with it.
+STRAY_ENDS: Final = "UPDATE message SET erase_at = :erase_at WHERE id = :id AND case_id IS NULL"
+WORD_ENDS: Final = """
+UPDATE answer SET erase_at = :erase_at
+WHERE parked_id = :id AND EXISTS (SELECT 1 FROM parked p WHERE p.id = :id AND p.case_id IS NULL)"""
+# The open case of a message in which nobody was asked and nothing else is on its way: it ends with the message.
+LEFT_ALONE: Final = """
+SELECT c.id FROM message m JOIN case_file c ON c.id = m.case_id
+WHERE m.id = :message_id AND c.state = 'open'
+    AND NOT EXISTS (SELECT 1 FROM request q WHERE q.case_id = c.id)
+    AND NOT EXISTS (SELECT 1 FROM message o WHERE o.case_id = c.id AND o.state IN ('routed', 'parked'))"""
 
 RELEASE_DELIVERY: Final = """
 UPDATE delivery SET late = 1, crashes = 0, next_at = :now, alarm_at = :alarm_at WHERE id = :id"""
@@ -149,11 +162,23 @@ def _settle(
     if row["message_id"] is None or event == "drop":
         if row["whole"]:
             move(db, Machine.MESSAGE, row["message_id"], "drop", author, reason=reason)
+            _end_of_dropped(db, row["message_id"], terms, author)
+        db.run(WORD_ENDS, id=row["id"], erase_at=text(author.now + terms.keeping.content_after_close))
         return _close(db, row, event, author, reason)
     if decide is None:
         raise ValueError("releasing or retrying a message needs a decision")
     decision = _decide(db, row, decide)
     return _apply(db, row, event, decision, terms, author, reason)
+
+
+def _end_of_dropped(db: Db, message_id: str, terms: Terms, author: Author) -> None:
+    """Everything kept has an end, also what went nowhere."""
+    erase_at = text(author.now + terms.keeping.content_after_close)
+    db.run(STRAY_ENDS, id=message_id, erase_at=erase_at)
+    case_id = db.value(LEFT_ALONE, message_id=message_id)
+    if case_id is not None:
+        db.run(ENDS, case_id=case_id, erase_at=erase_at)
+        move(db, Machine.CASE, case_id, "close", author, reason="dropped")
 
 
 def _settle_delivery(db: Db, row: Row, event: str, terms: Terms, author: Author, reason: str) -> list[Bell]:
@@ -163,6 +188,7 @@ def _settle_delivery(db: Db, row: Row, event: str, terms: Terms, author: Author,
         return []
     if event == "drop":
         move(db, Machine.DELIVERY, delivery["id"], "drop", author, reason=reason)
+        db.put(FINAL, id=delivery["id"], erase_at=text(author.now + terms.keeping.rendered))
         return []
     move(db, Machine.DELIVERY, delivery["id"], "release", author, reason=reason)
     alarm_at = text(author.now + terms.alarms.delivery(delivery["urgency"]))

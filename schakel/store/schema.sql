@@ -60,6 +60,7 @@ CREATE TABLE raw_referral (
     erased_at   TEXT,
     CHECK (erased_at IS NOT NULL OR (wrapped_key IS NOT NULL AND sealed IS NOT NULL))
 ) STRICT;
+CREATE INDEX raw_referral_erase ON raw_referral (erase_at) WHERE erased_at IS NULL;
 
 -- A household in a programme. Its key opens everything canonical and rendered of it.
 CREATE TABLE case_file (
@@ -87,6 +88,7 @@ CREATE TABLE case_file (
 ) STRICT;
 
 CREATE INDEX case_file_joined ON case_file (joined_to) WHERE joined_to IS NOT NULL;
+CREATE INDEX case_file_closed ON case_file (closed_at) WHERE closed_at IS NOT NULL;
 
 -- A message: known once by its source and reference.
 CREATE TABLE message (
@@ -109,7 +111,7 @@ CREATE TABLE message (
     first_warnings        TEXT NOT NULL,     -- as they were said when it came
     occurred_at           TEXT CHECK (length(occurred_at) = 27), -- the incident, as far as the source says
     received_at           TEXT NOT NULL CHECK (length(received_at) = 27),
-    erase_at              TEXT,              -- as long as the case; set when it closes
+    erase_at              TEXT,              -- of one that belongs to no case: set when it is dropped
     erased_at             TEXT,
     UNIQUE (source, message_reference),
     CHECK (state <> 'routed' OR case_id IS NOT NULL),
@@ -200,6 +202,7 @@ CREATE TABLE routing_decision (
 CREATE TABLE recipient (
     partner            TEXT PRIMARY KEY,
     last_number        INTEGER NOT NULL DEFAULT 0,
+    forgotten          INTEGER NOT NULL DEFAULT 0, -- numbers whose ledger has reached its end
     breaker_open_until TEXT
 ) STRICT;
 
@@ -348,6 +351,7 @@ CREATE INDEX delivery_due ON delivery (next_at) WHERE state = 'waiting';
 CREATE INDEX delivery_lane ON delivery (recipient, case_id, number, state, late);
 CREATE INDEX delivery_alarm ON delivery (alarm_at) WHERE state IN ('waiting', 'sending', 'notified');
 CREATE INDEX delivery_of_message ON delivery (message_id);
+CREATE INDEX delivery_erase ON delivery (erase_at) WHERE rendered IS NOT NULL;
 CREATE INDEX delivery_of_request ON delivery (request_id);
 CREATE INDEX delivery_success ON delivery (recipient, delivered_at) WHERE delivered_at IS NOT NULL;
 
@@ -403,7 +407,7 @@ CREATE TABLE answer (
     sealed      BLOB,
     wrapped_key BLOB,                        -- only without a request
     at          TEXT NOT NULL,
-    erase_at    TEXT,                        -- as long as the case
+    erase_at    TEXT,                        -- of one that belongs to no case: set when it is settled
     CHECK ((request_id IS NULL) = (parked_id IS NOT NULL))
 ) STRICT;
 CREATE INDEX answer_of_request ON answer (request_id, at);

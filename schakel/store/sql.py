@@ -22,7 +22,7 @@ from schakel.ledger_records import (
     DeadlineStep,
     RunningDeadline,
 )
-from schakel.operating import Backlog, Pause, Progress, Selection, Stuck, WrappedKey
+from schakel.operating import Backlog, Erased, Pause, Progress, Selection, Stuck, WrappedKey
 from schakel.ports import Decide, DecideAct, DecideAnswer, DecideParked, DecideParkedCase, ShareSecrecy, TellSource
 from schakel.records import (
     Accepted,
@@ -47,7 +47,19 @@ from schakel.records import (
     StatusRecord,
 )
 from schakel.states import Role
-from schakel.store import admin, alarms, case_ledger, deadlines, delivery, intake, ledger, operations, own, report
+from schakel.store import (
+    admin,
+    alarms,
+    case_ledger,
+    deadlines,
+    delivery,
+    intake,
+    ledger,
+    operations,
+    own,
+    report,
+    retention,
+)
 from schakel.store.db import Db, Reach
 from schakel.store.engine import Engine
 from schakel.store.events import Author
@@ -66,6 +78,7 @@ _SUGGEST: Final = (Failpoint.STORE_SUGGEST_BEFORE_COMMIT, Failpoint.STORE_SUGGES
 _REMIND: Final = (Failpoint.STORE_REMIND_BEFORE_COMMIT, Failpoint.STORE_REMIND_AFTER_COMMIT)
 _ALARM: Final = (Failpoint.STORE_ALARM_BEFORE_COMMIT, Failpoint.STORE_ALARM_AFTER_COMMIT)
 _TOLD: Final = (Failpoint.STORE_TOLD_BEFORE_COMMIT, Failpoint.STORE_TOLD_AFTER_COMMIT)
+_ERASE: Final = (Failpoint.STORE_ERASE_BEFORE_COMMIT, Failpoint.STORE_ERASE_AFTER_COMMIT)
 _LINK: Final = (Failpoint.STORE_LINK_BEFORE_COMMIT, Failpoint.STORE_LINK_AFTER_COMMIT)
 
 _CLOCK: Final = Reach(names=("clock",))
@@ -269,6 +282,13 @@ class SqlStore:
 
     async def report(self, *, since: datetime, until: datetime) -> ReportFacts:
         return await self._engine.read(lambda db: report.facts(db, since=since, until=until))
+
+    async def erase(self, *, by: str, now: datetime, limit: int) -> Erased:
+        author = retention.author_of(by, now)
+        return await self._engine.write(lambda db: retention.erase(db, self._terms, author, limit=limit), points=_ERASE)
+
+    async def overdue(self, *, now: datetime) -> Erased:
+        return await self._engine.read(lambda db: retention.overdue(db, self._terms, now=now))
 
     async def link_audit(self, *, now: datetime, limit: int) -> int:
         return await self._engine.write(

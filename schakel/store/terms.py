@@ -66,6 +66,8 @@ class Keeping:
 
     rendered: timedelta = timedelta(hours=24)
     content_after_close: timedelta = timedelta(days=365)
+    ledger: timedelta = timedelta(days=1826)  # without content, after the case was closed
+    audit: timedelta = timedelta(days=1826)
 
 
 @dataclass(frozen=True, slots=True)

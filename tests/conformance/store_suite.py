@@ -19,6 +19,7 @@ from tests.conformance.store_intake import IntakePromises
 from tests.conformance.store_ledger import LedgerPromises
 from tests.conformance.store_operations import OperationsPromises
 from tests.conformance.store_parked import ParkedPromises
+from tests.conformance.store_retention import RetentionPromises
 from tests.conformance.store_states import StatePromises
 
 
@@ -31,6 +32,7 @@ class StoreSuite(
     ParkedPromises,
     AdminPromises,
     OperationsPromises,
+    RetentionPromises,
     StatePromises,
 ):
     """Subclass it once per store adapter."""
