@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from schakel.acts import closing, effort, establishing, hand_over, milestones, withdrawal
+from schakel.acts import admission, closing, effort, establishing, hand_over, milestones, withdrawal
 from schakel.acts.asking import ask
 from schakel.acts.known_check import KNOWN_CHECK, known_check, known_check_answered, known_check_lapsed
 from schakel.acts.reading import maybe_words, words
@@ -100,6 +100,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "close": _kind(closing.close, LEADS, ""),
     "note": _kind(closing.note, LEADS, "note", frozenset({Role.OPERATOR})),
     "hand-over": _kind(hand_over.hand_over, LEADS, "to role municipality partner"),
+    "ask-voice": _kind(admission.ask_voice, LEADS, "partner"),
+    "voice": _kind(admission.voice, EVERYBODY, "partner voice contactHistory"),
+    "admission": _kind(admission.admission, LEADS, "outcome"),
     KNOWN_CHECK: _kind(known_check, LEADS, "partners members"),
     ANSWER: _kind(
         _answer,

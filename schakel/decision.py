@@ -58,6 +58,7 @@ from schakel.routing import CurrentTeam, Park, Routed, Router, RoutingFacts
 from schakel.states import MessageState, ParkCause, RequestState
 
 COORDINATOR: Final = "coordinator"
+PROCESS_DIRECTOR: Final = "process-director"
 LOCAL: Final = ZoneInfo("Europe/Amsterdam")  # routes and place names hold by the day in the Netherlands
 # Who takes part, or may yet: what comes next goes to it under the request that it has.
 LIVE: Final = frozenset(
@@ -191,6 +192,7 @@ class Asking:
             asked_by=asked_by,
             phase=phase,
             serves=serves,
+            weighing=self._new_id() if role == PROCESS_DIRECTOR else None,  # every reported case is weighed (S4)
         )
 
     def delivery(

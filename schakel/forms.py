@@ -132,13 +132,13 @@ class EventForm(Form):
     note: FreeText | None = None
     reason: FreeText | None = None
     outcome: Literal["admitted", "triage", "referred-back"] | None = None  # of the event `admission`
-    partner: PartnerId | None = None  # of the event `voice`
+    partner: PartnerId | None = None  # of `voice`, whose; of `ask-voice`, of whom (none: the whole covenant)
     voice: Literal["admit", "not-admit", "abstain"] | None = None
     contact_history: FreeText | None = None
 
     @property
     def kind(self) -> str:
-        return self.event if self.event in ("admission", "voice") else "milestone"
+        return self.event if self.event in ("admission", "voice", "ask-voice") else "milestone"
 
     @property
     def fields(self) -> dict[str, Any]:

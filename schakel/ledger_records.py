@@ -199,6 +199,7 @@ class MovedDeadline:
 
     id: str
     partner: str
+    subject: str | None = None  # of another request; None: as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +215,7 @@ class LedgerDecision:
     ended: tuple[EndedDeadline, ...] = ()
     deadlines: tuple[NewDeadline, ...] = ()
     deliveries: tuple[ToldSource, ...] = ()  # (message that it is about, delivery)
+    references: tuple[tuple[str, str], ...] = ()  # (partner, its own reference of the case), where it has none yet
     moved: tuple[MovedDeadline, ...] = ()
     silenced: tuple[str, ...] = ()  # requests under which nothing more goes out: what still waited is dropped
     parked: tuple[NewParked, ...] = ()

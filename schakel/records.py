@@ -206,6 +206,7 @@ class NewRequest:
     asked_by: str = "hub"  # else a partner (the lead), or "operator:<name>"
     phase: str | None = None
     serves: str | None = None
+    weighing: str | None = None  # MDA++: id of the admission that starts with it, where the case has none yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,7 @@ class Partner(Frozen):
     kind: Literal["source", "icm-team", "local-team", "zvhh", "partner", "network"]
     oins: tuple[Oin, ...] = ()
     municipalities: tuple[MunicipalityCode, ...] = ()  # a local team's own
+    covenant: bool = False  # has a voice in the weighing of MDA++ (S4)
     serves: Serves = "unknown"  # unknown whom it serves: nobody's whereabouts
     sends: Sending | None = None
     receives: Receiving | None = None

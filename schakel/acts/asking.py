@@ -8,7 +8,7 @@ from typing import Final, get_args
 
 from schakel.acts.reading import maybe_choice, words
 from schakel.acts.refusals import refused
-from schakel.acts.tools import Tools, entry, lead_of, live, must_run, repeated
+from schakel.acts.tools import OPERATOR, Tools, entry, lead_of, live, must_run, repeated
 from schakel.clocks import ACCEPTED
 from schakel.deadlines import clock_for
 from schakel.feedback import ASKED_IN
@@ -16,6 +16,7 @@ from schakel.ledger_records import Act, CaseLedger, Involved, LedgerDecision
 from schakel.message import Phase, Programme
 from schakel.records import NewRequest, ToldSource
 from schakel.region import ANSWER, LEADING, PARTNER, Partner, RecipientRole, Serves
+from schakel.states import AdmissionState, Machine
 
 ASKED: Final = "asked"
 # The roles in which a kind of organisation can take part; anybody who is no source can be asked in as a partner.
@@ -43,6 +44,7 @@ def ask(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
             return repeated(id=before.id, state=before.state)
         raise refused("ask:already-asked", "partner")
     _check_who_leads(act, case, role)
+    _check_admitted(act, case, role)
     request, carried = asked_in(act, case, tools, partner, role, phase=phase, serves=serves)
     return LedgerDecision(
         about=case.newest_message,
@@ -111,6 +113,14 @@ def _check_who_leads(act: Act, case: CaseLedger, role: str) -> None:
         raise refused("ask:leads-already", "role")
     if lead is not None and lead.partner == act.fields.get("partner") and role == PARTNER:
         raise refused("ask:itself", "partner")
+
+
+def _check_admitted(act: Act, case: CaseLedger, role: str) -> None:
+    """MDA++: admitted, each partner supplies its tailored part (S4). A coordinator may go before it."""
+    weighed = next((one for one in case.matters if one.machine == Machine.ADMISSION), None)
+    early = weighed is not None and weighed.state != AdmissionState.ADMITTED
+    if early and role == PARTNER and not act.actor.startswith(OPERATOR):
+        raise refused("admission:not-admitted")
 
 
 def _check_serves(partner: Partner, serves: str | None) -> None:

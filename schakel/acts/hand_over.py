@@ -51,7 +51,7 @@ from schakel.ledger_records import (
 )
 from schakel.reading import reads_openly
 from schakel.records import NewParked, ToldSource
-from schakel.region import DUO, LEADING, Partner, TurningPoint
+from schakel.region import DUO, LEADING, REQUEST_KINDS, Partner, TurningPoint
 from schakel.states import HandOverState, Machine, ParkCause, RequestState, Role
 
 HAND_OVER: Final = "hand-over"
@@ -194,7 +194,6 @@ def _accepted(case: CaseLedger, one: Involved, matter: Matter, *, at: datetime, 
     municipality = terms.get("municipality")
     olds = [each for each in others_on(case, one.role, one.id) if _hands_over(each, one, terms)]
     behind = [left(case, each, SUPERSEDE) for each in olds]
-    partners = {each.partner for each in olds}
     happened = tools.new_id()
     done = LedgerDecision(
         municipality=municipality,
@@ -205,17 +204,24 @@ def _accepted(case: CaseLedger, one: Involved, matter: Matter, *, at: datetime, 
         ),
         entries=(_line(case, tools, matter.id, "accept", (one.partner, Role.RECIPIENT), at, entry_id=happened),),
         ended=tuple(each for _, ends in behind for each in ends),
-        moved=tuple(
-            MovedDeadline(clock.id, one.partner)
-            for clock in case.deadlines
-            if clock.subject == case.id and clock.partner in partners and clock.role == one.role
-        ),
+        moved=tuple(_moved(case, one, olds)),
         silenced=tuple(each.id for each in olds),
     )
     kind: TurningPoint = "lead-changed" if side_of(one.role) == "lead" else "duo-changed"
     sources = LedgerDecision(deliveries=tools.telling.turned(case.sources, kind, happened))
     follows = _duo_likewise(case, one, terms, at=at, tools=tools)
     return together([done, *_told(case, one, at=at, tools=tools), sources, *follows])
+
+
+def _moved(case: CaseLedger, one: Involved, olds: list[Involved]) -> Iterator[MovedDeadline]:
+    """The clocks of the case that ran for the old team, and the norms of its request; not what it had to answer."""
+    partners, requests = {each.partner for each in olds}, {each.id for each in olds}
+    for clock in case.deadlines:
+        if clock.role == one.role and clock.partner in partners and clock.kind not in REQUEST_KINDS:
+            if clock.subject in requests:
+                yield MovedDeadline(clock.id, one.partner, one.id)
+            elif clock.subject == case.id:
+                yield MovedDeadline(clock.id, one.partner)
 
 
 def _hands_over(each: Involved, one: Involved, terms: Mapping[str, Any]) -> bool:

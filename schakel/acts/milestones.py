@@ -21,13 +21,13 @@ PHASE: Final = "phase-entered"
 EVALUATED: Final = "evaluated"
 KNOWN: Final = ("first-visit", "plan-made", EVALUATED, PHASE)
 TURNING: Final[Mapping[str, TurningPoint]] = {"first-visit": "first-visit", "plan-made": "plan-made"}
-ADMISSION: Final = "admission-decided"  # goes on record with the decision itself, never on its own
+ADMISSION: Final = "admission-"  # these go on record with the weighing's decision itself, never on their own
 
 
 def milestone(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
     """`event`, `at` (default: now), `phase` (of phase-entered), `note`."""
     event, at = words(act, "event", 64), maybe_moment(act, "at") or act.at
-    if event not in (*KNOWN, *(each.id for each in tools.region.deadlines.milestones)) or event == ADMISSION:
+    if event not in (*KNOWN, *(each.id for each in tools.region.deadlines.milestones)) or event.startswith(ADMISSION):
         raise refused("milestone:unknown", "event")
     if at > act.at:
         raise refused("act:in-the-future", "at")

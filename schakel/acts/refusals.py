@@ -209,6 +209,26 @@ RULES: Final[Mapping[str, Rule]] = {
         "These are too many questions at once; split them.",
     ),
     "known-check:answer": Rule(Refusal, "Antwoord met known of unknown.", "Answer with known or unknown."),
+    # -- the weighing of MDA++
+    "admission:only-mda": Rule(
+        Conflict, "Alleen een zaak van MDA++ wordt gewogen.", "Only a case of MDA++ is weighed."
+    ),
+    "admission:decided-already": Rule(
+        Conflict, "Het weegoverleg heeft al besloten.", "The weighing has decided already."
+    ),
+    "admission:not-admitted": Rule(
+        Conflict,
+        "Partners worden pas gevraagd als het weegoverleg de zaak heeft toegelaten.",
+        "Partners are asked in once the weighing has admitted the case.",
+    ),
+    "voice:not-of-the-covenant": Rule(
+        Refusal,
+        "Deze organisatie heeft geen stem in het weegoverleg.",
+        "This organisation has no voice in the weighing.",
+    ),
+    "voice:only-its-own": Rule(
+        Forbidden, "Een organisatie geeft alleen haar eigen stem.", "An organisation gives its own voice only."
+    ),
     # -- handing over
     "hand-over:nobody-has-it": Rule(
         Conflict,

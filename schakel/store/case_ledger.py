@@ -214,6 +214,8 @@ def write(db: Db, case_id: str, decision: LedgerDecision, terms: Terms, *, now: 
     for request in decision.requests:
         role = Role.HUB if request.asked_by == "hub" else _asking(request.asked_by)
         add_request(db, decision.about or "", case_id, request, Author(role, request.asked_by, now))
+    for partner, reference in decision.references:
+        db.put(ADD_REFERENCE, case_id=case_id, partner=partner, reference=reference)
     for matter in decision.matters:
         _add_matter(db, case_id, matter, now=now)
     for changed in decision.changed:
@@ -224,13 +226,13 @@ def write(db: Db, case_id: str, decision: LedgerDecision, terms: Terms, *, now: 
         author = Author(Role(one.role), one.actor, now)
         move(db, Machine(one.machine), one.object_id, one.event, author, reason=one.reason)
     add_entries(db, case_id, decision.entries, now=now)
+    for moved in decision.moved:
+        deadlines.hand_on(db, moved)
     for ended in decision.ended:
         deadlines.end(db, ended, now=now)
     for started in decision.deadlines:
         deadlines.start(db, case_id, started, now=now)
     hub = Author(Role.HUB, "hub", now)
-    for moved in decision.moved:
-        deadlines.hand_on(db, moved)
     for request_id in decision.silenced:
         silence(db, request_id, terms, now=now)
     for told in sorted(decision.deliveries, key=lambda each: each.delivery.recipient):

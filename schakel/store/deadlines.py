@@ -39,7 +39,9 @@ VALUES (:id, :case_id, :subject, :kind, :event, :partner, :role, :urgency, :orde
     :due_at, :next_at)
 ON CONFLICT (subject, kind) WHERE ended_at IS NULL DO NOTHING"""
 
-HAND_ON: Final = "UPDATE deadline SET partner = :partner WHERE id = :id AND ended_at IS NULL"
+HAND_ON: Final = """
+UPDATE deadline SET partner = :partner, subject = COALESCE(CAST(:subject AS TEXT), subject)
+WHERE id = :id AND ended_at IS NULL"""
 
 # A clock, with who leads the case now: whoever confirmed that last, else whoever was asked last.
 RUNNING: Final = """
@@ -107,7 +109,7 @@ def end_started(db: Db, case_id: str, event: str, *, by: str, now: datetime) -> 
 
 def hand_on(db: Db, moved: MovedDeadline) -> None:
     """The same clock, its next step told to another."""
-    db.put(HAND_ON, id=moved.id, partner=moved.partner)
+    db.put(HAND_ON, id=moved.id, partner=moved.partner, subject=moved.subject)
 
 
 def due(db: Db, *, now: datetime, limit: int) -> list[RunningDeadline]:

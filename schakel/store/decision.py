@@ -80,6 +80,11 @@ INSERT INTO delivery (id, message_id, case_id, recipient, number, role, channel,
     request_id, late, occasion, supersedes, state, state_ordinal, created_at, next_at, alarm_at)
 VALUES (:id, :message_id, :case_id, :recipient, :number, :role, :channel, :mode, :representation, :urgency,
     :request_id, :late, :occasion, :supersedes, :state, 1, :now, :now, :alarm_at)"""
+ADMISSION: Final = "SELECT 1 FROM matter WHERE case_id = :case_id AND machine = 'admission' LIMIT 1"
+ADD_ADMISSION: Final = """
+INSERT INTO matter (id, machine, case_id, request_id, partner, role, state, state_ordinal, made_at)
+VALUES (:id, 'admission', :case_id, :request_id, :partner, :role, :state, 1, :now)"""
+
 ADD_LANE: Final = """
 INSERT INTO lane (recipient, case_id) VALUES (:recipient, :case_id) ON CONFLICT DO NOTHING"""
 
@@ -221,8 +226,24 @@ def add_request(db: Db, message_id: str, case_id: str, request: NewRequest, auth
         now=text(author.now),
         due_at=text(request.due_at),
     )
+    if request.weighing is not None and not db.value(ADMISSION, case_id=case_id):
+        _report(db, case_id, request, request.weighing, now=author.now)
     for started in request.deadlines:
         deadlines.first(db, case_id, started, now=author.now)
+
+
+def _report(db: Db, case_id: str, request: NewRequest, weighing: str, *, now: datetime) -> None:
+    """MDA++: the case is reported; the weighing decides on it."""
+    db.put(
+        ADD_ADMISSION,
+        id=weighing,
+        case_id=case_id,
+        request_id=request.id,
+        partner=request.recipient,
+        role=request.role,
+        state=begin(db, Machine.ADMISSION, weighing, "report", Author(Role.HUB, "hub", now)),
+        now=text(now),
+    )
 
 
 def add_deliveries(

@@ -242,6 +242,10 @@ FROM message m WHERE m.id = :message_id AND (:partner = '' OR m.source = :partne
 OWN_REQUESTS: Final = """
 SELECT q.id FROM request q JOIN message m ON m.id = q.message_id
 WHERE q.case_id = :case_id AND m.source = :partner"""
+# MDA++: how the weighing of the case stands, and since when.
+WEIGHED: Final = """
+SELECT m.state, (SELECT max(e.at) FROM state_event e WHERE e.machine = 'admission' AND e.object_id = m.id) AS at
+FROM matter m WHERE m.case_id = :case_id AND m.machine = 'admission'"""
 # Who is a candidate only has no part in the case yet, and one that was turned down never had.
 CANDIDATES: Final = """
 SELECT request_id FROM matter
@@ -259,6 +263,9 @@ def status(db: Db, partner: str, message_id: str) -> StatusRecord | None:
         requests = tuple(each if each.id in own else _since(each, since) for each in requests)
     candidates = {each["request_id"] for each in db.all(CANDIDATES, case_id=row["case_id"])}
     requests = tuple(each for each in requests if each.id not in candidates)
+    weighed = db.one(WEIGHED, case_id=row["case_id"])
+    if weighed is not None and partner and weighed["at"] < text(moment(row["received_at"])):
+        weighed = None  # decided before this source told of the household
     return StatusRecord(
         message_id=row["id"],
         kind=row["kind"],
@@ -268,6 +275,7 @@ def status(db: Db, partner: str, message_id: str) -> StatusRecord | None:
         routing=() if row["round"] is None else routing_of(db, row["id"], row["round"]),
         requests=tuple(request for request in requests if request.role in LEADING | DUO),
         warnings=findings(row["warnings"]),
+        admission=None if weighed is None else weighed["state"],
     )
 
 
