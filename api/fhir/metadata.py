@@ -11,7 +11,7 @@ from api.guard import API_VERSION
 DATE: Final = "2026-11-21"  # of the last change to what stands here
 _KINDS: Final = {"status": "token", "code": "token", "_lastUpdated": "date", "_id": "token"}
 _SAID: Final = {
-    "status": "requested, received, accepted, rejected, cancelled",
+    "status": "requested, received, accepted, rejected, completed, cancelled",
     "code": "fulfill, or as what you were asked: lead, duo, partner, …",
     "_lastUpdated": "with eq, ge, gt, le or lt; repeat for a period",
     "_id": "by POST Task/_search only: a reference has no place in a URL",

@@ -47,6 +47,9 @@ _BY_RULE: Final = {
     "answer:stale-version": "conflict",
     "answer:request-over": "business-rule",
     "answer:reachable-person": "business-rule",
+    "answer:withdrawal-not-asked": "business-rule",
+    "answer:confirm-first": "business-rule",
+    "answer:not-on-a-request": "business-rule",
     "answer:reason-required": "business-rule",
     "answer:other-needs-text": "business-rule",
 }

@@ -341,7 +341,7 @@ async def test_errors_are_outcomes(house: House) -> None:
     said = {
         "html": (html, 406, "not-supported"),
         "unknown": (unknown, 401, "login"),
-        "cancelled": (cancelled, 400, "business-rule"),
+        "cancelled": (cancelled, 409, "business-rule"),  # nobody asked it to withdraw
         "other": (other, 400, "invalid"),
         "patient": (patient, 400, "structure"),
         "text": (text, 415, "not-supported"),
