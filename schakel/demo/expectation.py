@@ -3,10 +3,15 @@
 
 Thirteen messages are sent and a file with two rows is dropped. Two are refused (a JSON key that stands twice, a row
 without its kenmerk) and one is a duplicate; the other twelve are accepted. Ten of these go straight to a lead and a
-local team, and one (the crisis team's for Den Haag) after a person released it: twenty-two deliveries. The update of a
-known case is delivered to the two who have it and asks nothing anew, so twenty requests are answered: nineteen are
-confirmed, and the local team of Westland declines. One, with a code that nobody knows, stays parked, and its alarm has
-reached a human. Veilig Thuis hears four times how its two messages stand: lead and local team of each confirmed.
+local team, and one (the crisis team's for Den Haag) after a person released it. The update of a known case is delivered
+to the two who have it and asks nothing anew. The local team of Westland declines, and another takes its place; De Waag
+is asked in. So twenty-four deliveries carry a case, and of twenty-two requests all but one are confirmed. One message,
+with a code that nobody knows, stays parked, and its alarm has reached a human.
+
+De Waag is asked to do more, and it and the police whether they know somebody: the police stays silent, its clock's
+ladder tells a human, and the lead hears "no answer". A case of MDA++ is admitted. That makes seven notices: effort asked
+and answered, the question twice with two answers, and the case director told of the admission. Veilig Thuis hears five
+times how its two messages stand: lead and local team of each confirmed, and the admission.
 """
 
 from __future__ import annotations
@@ -24,9 +29,14 @@ class Counts:
     parked: int
     duplicates: int
     deliveries: int
+    notices: int
     feedback: int
     confirmed: int
     declined: int
+    escalations: int
+    effort_requests: int
+    known_checks: int
+    mda_admissions: int
     lost: int
 
     def to_json(self) -> dict[str, Any]:
@@ -38,14 +48,19 @@ EXPECTED: Final = Counts(
     refused=2,
     parked=1,
     duplicates=1,
-    deliveries=22,
-    feedback=4,
-    confirmed=19,
+    deliveries=24,
+    notices=7,
+    feedback=5,
+    confirmed=21,
     declined=1,
+    escalations=1,
+    effort_requests=1,
+    known_checks=2,
+    mda_admissions=1,
     lost=0,
 )
 FORMATS: Final = {
     "in": ["case-json", "fhir-json", "fhir-xml", "stuf-jz", "thv-csv", "thv-json"],
-    "out": ["case-fhir", "case-fhir-xml", "case-json", "case-stuf", "feedback-stuf"],
+    "out": ["case-fhir", "case-fhir-xml", "case-json", "case-stuf", "feedback-stuf", "notice-json"],
     "answers": ["case-fhir", "case-fhir-xml", "case-json", "case-stuf"],
 }

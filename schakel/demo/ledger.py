@@ -67,7 +67,9 @@ class Books:
 
     def deliveries(self) -> int:
         """Deliveries that reached whom they were routed to; feedback to sources is counted apart."""
-        return self._one("SELECT count(*) FROM delivery WHERE state = 'delivered' AND role <> 'source'")
+        return (
+            self._one("SELECT count(*) FROM delivery WHERE state = 'delivered' AND role <> 'source'") - self.notices()
+        )
 
     def feedback(self) -> int:
         """Times that a source was told how its message stands."""
@@ -88,6 +90,46 @@ class Books:
 
     def requests(self, state: str) -> int:
         return self._one("SELECT count(*) FROM request WHERE state = ?", state)
+
+    def request_state(self, partner: str) -> str:
+        """How the newest request of a partner stands; "": it has none."""
+        found = self._rows("SELECT state FROM request WHERE recipient = ? ORDER BY asked_at DESC LIMIT 1", partner)
+        return str(found[0][0]) if found else ""
+
+    def case_reference(self, source: str, reference: str, partner: str) -> str:
+        """The partner's own reference of the case that a source's message belongs to."""
+        rows = self._rows(
+            "SELECT r.reference FROM message m JOIN case_reference r ON r.case_id = m.case_id"
+            " WHERE m.source = ? AND m.message_reference = ? AND r.partner = ?",
+            source,
+            self._blind_reference(source, reference),
+            partner,
+        )
+        return str(rows[0][0])
+
+    def declines(self) -> int:
+        """Requests that were declined, whatever came after."""
+        return self._one(
+            "SELECT count(DISTINCT object_id) FROM state_event WHERE machine = 'request' AND event = 'decline'"
+        )
+
+    def matters(self, machine: str, state: str) -> int:
+        """What was asked beside taking part, and stands so."""
+        return self._one("SELECT count(*) FROM matter WHERE machine = ? AND state = ?", machine, state)
+
+    def asked(self, machine: str) -> int:
+        return self._one("SELECT count(*) FROM matter WHERE machine = ?", machine)
+
+    def escalations(self) -> int:
+        """Clocks whose ladder has told somebody that an answer is late; each counts once."""
+        return self._one("SELECT count(*) FROM deadline WHERE steps > 0 AND seen_at >= due_at")
+
+    def notices(self) -> int:
+        """What partners were asked or told beside the messages."""
+        return self._one(
+            "SELECT count(*) FROM delivery WHERE state = 'delivered' AND role <> 'source'"
+            " AND occasion <> 'message' AND occasion NOT LIKE 'asked:%'"
+        )
 
     def parked(self) -> list[tuple[str, str, str]]:
         """What waits for a person: (parked id, message id, cause)."""

@@ -17,6 +17,7 @@ from schakel.demo.partner import DemoPartner
 from schakel.region import REQUEST_KINDS, Region
 
 ANSWER_WITHIN: Final = "20s"
+QUESTION_WITHIN: Final = "2s"  # one of those asked is silent: the ladder is seen to run
 REMIND_AFTER: Final = "10s"
 LADDER_STEP: Final = 5  # seconds
 TELL_AGAIN_EVERY: Final = "5s"
@@ -45,9 +46,9 @@ def _deadlines(region: Region) -> dict[str, Any]:
                 "role": row.role,
                 "programmes": list(row.programmes),
                 "urgencies": list(row.urgencies),
-                "within": ANSWER_WITHIN,
+                "within": QUESTION_WITHIN if row.kind == "known-check" else ANSWER_WITHIN,
                 "roster": next(roster.id for roster in calendars.rosters if roster.always),
-                "remind": [REMIND_AFTER],
+                "remind": [] if row.kind == "known-check" else [REMIND_AFTER],
                 "ladder": [
                     {"after": f"{step * LADDER_STEP}s", "tell": rung.tell} for step, rung in enumerate(row.ladder)
                 ],

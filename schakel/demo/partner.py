@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from starlette.routing import Route
 from schakel.demo import servers
 from schakel.demo.journal import Entry, Journal
 from schakel.demo.signature import Verifier
-from schakel.demo.tongues import CanonicalJson, StufSoap, Tongue, Word
+from schakel.demo.tongues import JSON, CanonicalJson, StufSoap, Tongue, Word, notice_of
 
 POLL: Final = 0.2  # seconds between two looks into the mailbox
 AGAIN: Final = 0.1  # seconds before a call that failed is made again
@@ -46,10 +46,19 @@ class Character:
 
     id: str
     person: Person
+    function: str = "medewerker"  # as its organisation asserts
     signs: str = "v1"  # or "v1a"; how its webhooks are signed
     declines: str | None = None  # a reason code: it cannot take cases
     tongue: Tongue = field(default_factory=CanonicalJson)  # the format in which it reads and answers
     answers: bool = True  # False: a source that only hears how its messages stand
+    # what it says when it is asked something beside taking part; what is not listed gets no answer
+    says: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "effort-asked": "accepted",
+            "known-check-asked": "known",
+            "hand-over-asked": "confirmed",
+        }
+    )
 
 
 Watch = Callable[[str, str, str], None]  # (partner, what happened, answer reference or delivery id)
@@ -163,6 +172,9 @@ class DemoPartner:
 
     async def _answer(self, entry: Entry) -> None:
         """Two words per request: a machine says `received`, a person says yes or no."""
+        if (notice := notice_of(entry.content)) is not None:
+            await self._answer_notice(notice)
+            return
         reference = self.character.tongue.reference(entry.content)
         if reference is None or reference in self.answers:
             return
@@ -171,6 +183,30 @@ class DemoPartner:
         last = "declined" if self.character.declines else "confirmed"
         await self._say(reference, last, entry)
         self.answers[reference] = last
+
+    async def _answer_notice(self, notice: dict[str, Any]) -> None:
+        """One word on what it is asked beside taking part."""
+        word = self.character.says.get(notice["occasion"])
+        reference = notice.get("request", {}).get("reference")
+        if word is None or reference is None:
+            return
+        said = json.dumps({"reference": reference, "answer": word}).encode()
+        await self._call("POST", "/v1/answers", content=said, headers={"Content-Type": JSON})
+        self._watch(self.character.id, word, reference)
+
+    async def act(self, case: str, door: str, body: dict[str, Any]) -> None:
+        """Says or does something in a case, by its own reference of it. Raises httpx2.HTTPStatusError when refused."""
+        actor = {"name": self.character.person.name, "function": self.character.function}
+        content = json.dumps({"actor": actor, **body}).encode()
+        await self._call("POST", f"/v1/cases/{case}/{door}", content=content, headers={"Content-Type": JSON})
+
+    def member_of(self, case: str) -> str:
+        """The id of the first member that a case view in its journal names."""
+        for entry in self.journal.entries:
+            view = json.loads(entry.content) if entry.what == "content" else {}
+            if view.get("case", {}).get("reference") == case and view.get("members"):
+                return str(view["members"][0]["id"])
+        raise LookupError("no case view with members")
 
     async def _say(self, reference: str, answer: str, entry: Entry) -> None:
         person = self.character.person

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from api.server import serve
 from schakel.bootstrap import build, initialise, region_folder
 from schakel.demo import servers
+from schakel.demo.chain import Chain, play_chain
 from schakel.demo.display import Display
 from schakel.demo.expectation import EXPECTED, FORMATS, Counts
 from schakel.demo.ledger import Books, Message
@@ -186,6 +187,8 @@ async def _act(stage: Stage, display: Display) -> Outcome:
     display.heading("Een mens beslist (a person decides)")
     await _release(stage, display)
     quiet = await _quiet(stage)
+    await play_chain(Chain(stage.hub, stage.partners, stage.books, display))
+    quiet = await _quiet(stage) and quiet
     rows = [(step, outcome, stage.books.message(step.source, step.reference)) for step, outcome in outcomes]
     display.result(rows)
     report = verify_sqlite(
@@ -197,9 +200,14 @@ async def _act(stage: Stage, display: Display) -> Outcome:
         parked=len(stage.books.parked()),
         duplicates=sum(outcome == "duplicate" for _, outcome in outcomes),
         deliveries=stage.books.deliveries(),
+        notices=stage.books.notices(),
         feedback=stage.books.feedback(),
         confirmed=stage.books.requests("confirmed"),
-        declined=stage.books.requests("declined"),
+        declined=stage.books.declines(),
+        escalations=stage.books.escalations(),
+        effort_requests=stage.books.asked("effort"),
+        known_checks=stage.books.asked("known-check"),
+        mda_admissions=stage.books.matters("admission", "admitted"),
         lost=report.lost,
     )
     outcome = Outcome(counts, report.to_json(), _formats(stage), _faults(stage, rows, counts, quiet))
@@ -301,7 +309,10 @@ async def _quiet(stage: Stage) -> bool:
     until = loop.time() + QUIET_WITHIN
     while loop.time() < until:
         open_ends = stage.books.under_way() + stage.books.parked_without_alarm()
-        if not open_ends and _journalled(stage) >= stage.books.deliveries() + stage.books.feedback():
+        if (
+            not open_ends
+            and _journalled(stage) >= stage.books.deliveries() + stage.books.notices() + stage.books.feedback()
+        ):
             return True
         await asyncio.sleep(LOOK_EVERY)
     return False
@@ -318,7 +329,7 @@ def _faults(stage: Stage, rows: list[tuple[Step, str, Message | None]], counts: 
         faults.append(f"formats differ from what is published: {_formats(stage)} instead of {FORMATS}")
     if counts != EXPECTED:
         faults.append(f"counts differ from what is published: {counts} instead of {EXPECTED}")
-    journalled, said = _journalled(stage), counts.deliveries + counts.feedback
+    journalled, said = _journalled(stage), counts.deliveries + counts.notices + counts.feedback
     if journalled != said:
         faults.append(f"the hub says {said} delivered, the partners' journals hold {journalled}")
     if rejected := sum(partner.rejected for partner in stage.partners.values()):

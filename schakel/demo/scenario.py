@@ -39,13 +39,15 @@ _HEARS: Final = StufSoap(  # Veilig Thuis hears how its message stands, as the o
 
 CAST: Final = (  # how each is reached (webhook, thin, mailbox) stands in the region
     Character("vvt", Person("N. Amrani", "070 1230001")),
-    Character("perspektief", Person("B. de Groot", "015 1230002"), signs="v1a"),
-    Character("zvhh", Person("T. Willems", "070 1230003"), tongue=StufSoap(ZVHH_OIN, HUB_OIN)),
+    Character("perspektief", Person("B. de Groot", "015 1230002"), "intensief casemanager", signs="v1a"),
+    Character("zvhh", Person("T. Willems", "070 1230003"), "procesregisseur", tongue=StufSoap(ZVHH_OIN, HUB_OIN)),
     Character("lokaal-team-den-haag", Person("S. Visser", "070 1230004")),
     Character("lokaal-team-delft", Person("R. Jansen", "015 1230005")),
     Character("lokaal-team-westland", Person("I. Kok", "0174 123006"), declines="no-capacity", tongue=FhirTask()),
     Character("lokaal-team-zoetermeer", Person("F. Smit", "079 1230007"), signs="v1a", tongue=FhirXmlBundle()),
     Character("lokaal-team-rijswijk", Person("D. Bos", "070 1230008")),
+    Character("de-waag", Person("P. Mulder", "070 1230010")),
+    Character("politie", Person("G. Dekker", "070 1230011"), says={}),
     Character("veilig-thuis", Person("M. Vos", "070 1230009"), tongue=_HEARS, answers=False),
 )
 

@@ -62,6 +62,14 @@ class Tongue(Protocol):
         """The answer; None: this format has no word for it."""
 
 
+def notice_of(content: bytes) -> dict[str, Any] | None:
+    """A notice (`notice@1`), which is plain JSON for everybody that speaks no other; None: something else."""
+    if not content.startswith(b"{"):
+        return None
+    document: dict[str, Any] = json.loads(content)
+    return document if document.get("schema") == "notice@1" else None
+
+
 @dataclass(frozen=True, slots=True)
 class CanonicalJson:
     name: str = "case-json"
