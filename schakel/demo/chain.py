@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from schakel.bootstrap import Hub
 from schakel.demo.display import Display
 from schakel.demo.ledger import Books
 from schakel.demo.partner import DemoPartner
 from schakel.demo.scenario import RELEASE_BY, STEPS
+from schakel.hub import Hub
 
 WITHIN: Final = 25.0  # seconds for each thing to come about
 LOOK_EVERY: Final = 0.05

@@ -9,9 +9,9 @@ is asked in. So twenty-four deliveries carry a case, and of twenty-two requests 
 with a code that nobody knows, stays parked, and its alarm has reached a human.
 
 De Waag is asked to do more, and it and the police whether they know somebody: the police stays silent, its clock's
-ladder tells a human, and the lead hears "no answer". A case of MDA++ is admitted. That makes seven notices: effort asked
-and answered, the question twice with two answers, and the case director told of the admission. Veilig Thuis hears five
-times how its two messages stand: lead and local team of each confirmed, and the admission.
+ladder tells a human, and the lead hears "no answer". A case of MDA++ is admitted. That makes seven notices: effort
+asked and answered, the question twice with two answers, and the case director told of the admission. Veilig Thuis hears
+five times how its two messages stand: lead and local team of each confirmed, and the admission.
 """
 
 from __future__ import annotations
