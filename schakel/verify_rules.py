@@ -120,7 +120,8 @@ RULES: Final = (
                 SELECT 1 FROM (
                     SELECT id, case_id FROM request UNION ALL SELECT id, case_id FROM matter
                     UNION ALL SELECT id, case_id FROM ledger_entry) t
-                WHERE t.case_id = d.case_id AND d.occasion LIKE '%:' || t.id))""",
+                WHERE t.case_id = d.case_id
+                    AND substr(d.occasion, length(d.occasion) - length(t.id)) = ':' || t.id))""",
         "Deze mededeling vertelt van niets in deze zaak, of aan iemand die er buiten staat",
         "This notice tells of nothing in this case, or somebody who stands outside it",
     ),

@@ -25,6 +25,7 @@ from schakel.store import deadlines
 from schakel.store.alarms import close_alarms, raise_alarm
 from schakel.store.db import LOCK_CASE, Db, Violated
 from schakel.store.decision import ADD_REFERENCE, add_delivery, add_parked, add_request
+from schakel.store.delivery import BY_ID, received
 from schakel.store.events import Author, move
 from schakel.store.rows import Row, maybe_moment, maybe_text, moment, source_message, text
 from schakel.store.terms import Terms
@@ -115,6 +116,15 @@ WHERE valid_until <= :now AND state IN ('asked', 'accepted', 'adjusted', 'propos
     AND NOT (machine = 'hand-over' AND state = 'accepted') ORDER BY valid_until, id LIMIT :limit"""
 
 
+# The notice by which a matter was asked of its partner, while nobody knows that it has arrived.
+ANSWERED_NOTICE: Final = """
+SELECT d.id FROM matter m
+JOIN delivery d ON d.case_id = m.case_id AND d.recipient = m.partner AND d.rendered_at IS NOT NULL
+    AND d.state IN ('waiting', 'sending', 'notified', 'parked')
+    AND substr(d.occasion, length(d.occasion) - length(m.id)) = ':' || m.id
+WHERE m.partner = :partner AND m.reference = :reference ORDER BY d.number LIMIT 1"""
+
+
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
@@ -200,11 +210,20 @@ def _act(db: Db, act: Act, decide: Decide, terms: Terms) -> ActOutcome | Refusal
             decision = decide(act, known)
             if known is not None:
                 write(db, known.id, decision, terms, now=act.at)
+                _imply_receipt(db, act, terms)
             return ActOutcome(decision.outcome, "" if known is None else known.id, decision.made)
     except Refusal as refusal:
         return refusal
     except Violated as violated:
         return violated.refusal
+
+
+def _imply_receipt(db: Db, act: Act, terms: Terms) -> None:
+    """Whoever answers by the reference of a matter has the notice that carried it."""
+    delivery_id = db.value(ANSWERED_NOTICE, partner=act.actor, reference=act.reference)
+    row = None if delivery_id is None else db.one(BY_ID, id=delivery_id)
+    if row is not None:
+        received(db, row, terms, now=act.at, how="answer")
 
 
 def write(db: Db, case_id: str, decision: LedgerDecision, terms: Terms, *, now: datetime) -> None:

@@ -147,6 +147,19 @@ async def test_a_question_that_was_taken_is_delivered_and_one_that_is_refused_wa
     assert waits.state == "waiting"  # it speaks of another message: tried again
 
 
+async def test_an_answer_implies_that_the_question_arrived(chain: Chain) -> None:
+    """An endpoint that says 200 and nothing more has only been notified, until it answers."""
+    reference, members = await chain.mda()
+    chain.police.answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+    await chain.ask("zvhh", reference, ["politie"], [members[0]["id"], members[1]["id"]])
+    first, second = chain.police.journal
+    await chain.answers(chain.police.known(second, "J"))
+    states = {one.delivery_id: one.state for one in await chain.stage.hub.store.mailbox("politie", after=0, limit=9)}
+    number = "JZ:stuurgegevens/StUF:referentienummer"
+    assert states[text(first, number) or ""] == "notified"
+    assert states[text(second, number) or ""] == "delivered"
+
+
 async def test_an_icm_case_asks_the_same_police_in_its_mailbox(chain: Chain) -> None:
     """No kind of asker in the standard is a case manager of ICM."""
     await chain.stage.send("thv-pool", thv("delft-tweede-thv"))
