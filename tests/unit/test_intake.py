@@ -132,7 +132,8 @@ async def test_a_case_that_moves_stays_with_its_team_and_a_person_hands_it_over(
         parked.id, to=["perspektief", "lokaal-team-delft"], by="D", reason="overgedragen", now=stage.clock.now()
     )
     await stage.hub.dispatch.run_once()
-    assert {"perspektief", "lokaal-team-delft"} <= set(stage.views())
+    assert "perspektief" in stage.views()  # candidate; the local team follows when it has confirmed
+    assert "lokaal-team-delft" not in stage.views()
 
 
 async def test_a_case_that_leaves_the_region_is_delivered_and_parked_for_hand_over(stage: Stage) -> None:
