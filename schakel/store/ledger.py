@@ -29,7 +29,7 @@ from schakel.store.terms import Terms
 # The request of this reference, when it is this partner's; and what was said on it last.
 REQUEST: Final = """
 SELECT q.id, q.case_id, q.recipient, q.role, q.state, c.wrapped_key,
-    q.state_ordinal + (SELECT count(*) FROM answer n WHERE n.request_id = q.id AND n.answer = 'noted') AS version,
+    q.state_ordinal + (SELECT count(*) FROM answer n WHERE n.request_id = q.id) AS version,
     (SELECT a.digest FROM answer a WHERE a.request_id = q.id ORDER BY a.at DESC, a.id DESC LIMIT 1) AS last_digest
 FROM request q JOIN case_file c ON c.id = q.case_id
 WHERE q.reference = :reference AND q.recipient = :partner"""

@@ -17,6 +17,7 @@ from schakel.acting import Said
 from schakel.errors import Refusal
 from schakel.ledger_records import ActOutcome, CaseLedger
 from schakel.message import Answer, Contact
+from schakel.records import RequestQuery
 from tests.integration.stage import Stage, open_stage, thv
 
 LEAD, DUO, POLICE, CLINIC = "perspektief", "lokaal-team-delft", "politie", "de-waag"
@@ -176,12 +177,20 @@ async def test_the_same_act_twice_is_written_once(stage: Stage) -> None:
 
 async def test_another_person_to_call_reaches_the_matrix(stage: Stage) -> None:
     other = Contact(name="Fictief van Nacht", phone="015 0000001")
-    assert await say(stage, LEAD, "confirmed", contact=other) == "recorded"
-    assert await say(stage, LEAD, "confirmed", contact=other) == "repeated"
+    versions = [await _version(stage)]
+    for outcome in ("recorded", "repeated"):
+        assert await say(stage, LEAD, "confirmed", contact=other) == outcome
+        versions.append(await _version(stage))
+    assert versions[0] < versions[1] == versions[2]  # who looked before does not write over what it did not see
     matrix = await stage.hub.involvement.case_view(stage.partner(DUO), _own(stage, DUO), now=stage.clock.now())
     (line,) = [line for line in matrix["requests"] if line["role"] == "lead"]
     assert [answer["contact"]["name"] for answer in line["answers"]] == ["Fictief de Tester", "Fictief van Nacht"]
     assert (line["state"], line["contradicted"]) == ("confirmed", False)
+
+
+async def _version(stage: Stage) -> int:
+    found = await stage.hub.store.own_requests(LEAD, RequestQuery(), after="", limit=1)
+    return found.rows[0].version
 
 
 def _own(stage: Stage, partner: str) -> str:
