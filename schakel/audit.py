@@ -87,15 +87,18 @@ def link(rows: Sequence[AuditRow], *, previous: bytes = GENESIS, position: int =
     return links
 
 
-def broken_links(rows: Iterable[LinkedRow]) -> list[int]:
+def broken_links(rows: Iterable[LinkedRow], *, first: int = 1) -> list[int]:
     """Positions that do not follow from what stands before them; `rows` by position.
 
-    After a break the chain is followed from the hash that is there, so that one change gives one finding.
+    `first`: where the chain begins; beyond 1 a signature vouches for the hash there, for what was before is past its
+    term and gone. After a break the chain is followed from the hash that is there: one change gives one finding.
     """
     broken: list[int] = []
-    previous, expected = GENESIS, 1
+    previous, expected = GENESIS, first
     for linked in rows:
-        if linked.position != expected or link_hash(previous, linked.position, linked.row) != linked.hash:
+        vouched = linked.position == first > 1
+        follows = vouched or link_hash(previous, linked.position, linked.row) == linked.hash
+        if linked.position != expected or not follows:
             broken.append(linked.position)
         previous, expected = linked.hash, linked.position + 1
     return broken

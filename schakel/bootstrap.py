@@ -190,6 +190,7 @@ def _clockwork(
     heart: Heart, store: Store, acting: Acting, senders: Mapping[str, AlarmSender] | None, clock: Clock
 ) -> ClockWork:
     from schakel.clock import ClockWork
+    from schakel.retention import Retention
     from schakel.ringing import Ringing
 
     tellers = _senders(heart.settings, heart.region, clock) if senders is None else senders
@@ -197,7 +198,7 @@ def _clockwork(
         ledger=store,
         admin=store,
         acts=acting,
-        erasing=None,
+        erasing=Retention(store=store),
         region=heart.region,
         ringing=Ringing(admin=store, region=heart.region, senders=tellers, log=heart.log),
         clock=clock,

@@ -7,7 +7,7 @@ The clock decides nothing about a case. Everything it does can be done twice: th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -16,6 +16,7 @@ from schakel.errors import Refusal, SchakelError
 from schakel.ladder import step_of
 from schakel.ledger_records import ActOutcome
 from schakel.log import Log
+from schakel.operating import Erased
 from schakel.ports import AdminStore, Clock, LedgerStore
 from schakel.records import NewAlarm
 from schakel.region import Region
@@ -40,7 +41,10 @@ class Acts(Protocol):
     ) -> ActOutcome: ...
 
 
-Erasing = Callable[[datetime], Awaitable[object]]
+class Erasing(Protocol):
+    """Erases what is past its term (schakel/retention.py)."""
+
+    async def run(self, now: datetime) -> Erased: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class ClockWork:
         ledger: LedgerStore,
         admin: AdminStore,
         acts: Acts,
-        erasing: Erasing | None,
+        erasing: Erasing,
         region: Region,
         ringing: Ringing,
         clock: Clock,
@@ -131,10 +135,12 @@ class ClockWork:
 
     async def _erase(self, now: datetime) -> None:
         """What is kept too long goes, every hour."""
-        if self._erasing is None or (self._erase_at is not None and now < self._erase_at):
+        if self._erase_at is not None and now < self._erase_at:
             return
         self._erase_at = now + ERASING
-        await self._erasing(now)
+        erased = await self._erasing.run(now)
+        if erased.total or erased.spared:
+            self._log.info("retention.done", erased=erased.total, spared=erased.spared)
 
 
 _NL: Final = "Iets waarvan de tijd om is kon niet vanzelf eindigen. Kijk in de zaak en rond het af."

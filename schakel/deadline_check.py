@@ -35,6 +35,7 @@ LONGEST: Final = timedelta(days=5 * 366)
 # A fortnight with Christmas and New Year in it, every three hours: rows are counted from each of these moments.
 _FIRST: Final = datetime(2026, 12, 21, tzinfo=UTC)
 _STARTS: Final = tuple(_FIRST + timedelta(hours=3 * step) for step in range(14 * 8))
+_MONTHS: Final = tuple(datetime(2027, month, 1, tzinfo=UTC) for month in range(1, 13))
 # Who can be asked what: everybody to take part; teams to take a case over; who walks along or was asked in, to do more
 # or less or to leave; partners whether they know somebody.
 _TEAMS: Final = LEADING | DUO
@@ -46,6 +47,7 @@ ASKED_OF: Final[Mapping[str, frozenset[str]]] = {
     "withdrawal": DUO | {PARTNER},
     "known-check": frozenset({PARTNER}),
 }
+CLOSED: Final = "closed"
 _HOURS: Final = frozenset({"s", "m", "h"})
 _CALENDAR: Final = frozenset({"d", "mo", "y"})
 
@@ -71,7 +73,26 @@ def check_deadlines(region: Region) -> Iterator[Finding]:
             yield from faults
         else:
             yield from _order(row, place, find_roster(region.deadlines.calendars, row.roster))
+            yield from _told_while_kept(region, row, find_roster(region.deadlines.calendars, row.roster))
     yield from _waits(region)
+
+
+def _told_while_kept(region: Region, row: Deadline, hours: Roster) -> Iterator[Finding]:
+    """What starts when a case closes is told to its last step before the content of the case goes."""
+    if CLOSED not in row.start or row.within is None:
+        return
+    longest = timedelta(0)
+    for start in _MONTHS:
+        due = advance(start, row.within, hours)
+        last = max((advance(due, rung.after, hours) for rung in row.ladder), default=due)
+        longest = max(longest, last - start)
+    if longest > region.retention.content_after_close:
+        yield _fault(
+            "retention.yaml content_after_close",
+            "content-until-told",
+            f"inhoud gaat weg voordat {row.kind} aan iedereen is gemeld",
+            f"content goes before everybody has been told of {row.kind}",
+        )
 
 
 def check_asked(region: Region, asked: Collection[tuple[str, str, str]]) -> Iterator[Finding]:
@@ -123,7 +144,7 @@ def _events(row: Deadline, place: str, events: Collection[str]) -> Iterator[Find
             f"deze termijn begint bij {', '.join(sorted(fitting))}",
             f"this deadline starts with {', '.join(sorted(fitting))}",
         )
-    if fitting is None and not row.until and "closed" not in row.start:
+    if fitting is None and not row.until and CLOSED not in row.start:
         yield _fault(
             f"{place}.until",
             "clock-ends",

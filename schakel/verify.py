@@ -14,10 +14,12 @@ from typing import Any, Final
 
 from schakel.audit import AuditRow, LinkedRow, SignatureCheck, broken_links, checkpoint_message
 from schakel.states import MOVES
+from schakel.verify_ledger import LEDGER_COUNTS, LEDGER_RULES
 from schakel.verify_reading import SQLITE, Query, reading
 from schakel.verify_rules import COUNTED_RULES, COUNTS, RULES, STATES, Rule
 
 GRACE: Final = timedelta(seconds=60)  # how late linking and alarms may be
+ERASING: Final = timedelta(hours=2)  # how late erasing may be: the clock looks every hour
 MOST_NAMED: Final = 100  # holes of one rule that are named one by one; all are counted
 
 IMPOSSIBLE: Final = Rule(
@@ -38,6 +40,11 @@ CHAIN: Final = Rule(
     "De auditketen is hier gebroken",
     "The audit chain is broken here",
 )
+# The first row that is left, when it stands at a signed point and the cut there is on record.
+CUT: Final = """
+SELECT a.position FROM audit a JOIN audit_checkpoint c ON c.position = a.position AND c.hash = a.hash
+WHERE a.position = (SELECT min(position) FROM audit) AND EXISTS (
+    SELECT 1 FROM audit r WHERE r.action = 'retention:audit' AND r.object = 'position ' || a.position)"""
 SIGNATURES: Final = Rule(
     "audit:signature",
     "SELECT position, hash, at, key_id, signature FROM audit_checkpoint ORDER BY position",
@@ -100,7 +107,7 @@ def account(
     query: Query, *, now: datetime, check: SignatureCheck | None, own_checks: tuple[Rule, ...] = ()
 ) -> VerifyReport:
     """The whole account over one engine. `own_checks`: what that engine can say of itself."""
-    values = {"now": _text(now), "grace": _text(now - GRACE)}
+    values = {"now": _text(now), "grace": _text(now - GRACE), "erased_by": _text(now - ERASING)}
     holes: list[Hole] = []
     found: dict[str, int] = {}
 
@@ -110,16 +117,18 @@ def account(
             if found[rule.name] <= MOST_NAMED:
                 holes.append(Hole(rule.name, object_, rule.nl, rule.en))
 
-    for rule in (*RULES, *STATES):
+    for rule in (*RULES, *STATES, *LEDGER_RULES):
         note(rule, (str(row[0]) for row in query(rule.sql, _used(rule.sql, values)) if row[0] is not None))
     note(IMPOSSIBLE, _impossible(query))
     note(FOREIGN_MOVE, _foreign_moves(query))
-    note(CHAIN, (f"position {position}" for position in broken_links(_linked(query))))
+    note(CHAIN, (f"position {position}" for position in broken_links(_linked(query), first=_cut(query))))
     if check is not None:
         note(SIGNATURES, _unsigned(query, check))
     for rule in own_checks:
         note(rule, _own(query, rule))
-    counts = {name: int(next(iter(query(sql, _used(sql, values))))[0]) for name, sql in COUNTS.items()}
+    counts = {
+        name: int(next(iter(query(sql, _used(sql, values))))[0]) for name, sql in (COUNTS | LEDGER_COUNTS).items()
+    }
     counts |= {name: sum(found.get(rule, 0) for rule in rules) for name, rules in COUNTED_RULES.items()}
     return VerifyReport(at=now, counts=counts, found=found, holes=tuple(holes))
 
@@ -139,6 +148,11 @@ def _foreign_moves(query: Query) -> Iterator[str]:
 def _linked(query: Query) -> Iterator[LinkedRow]:
     for *row, position, link_hash in query(CHAIN.sql, {}):
         yield LinkedRow(AuditRow(*row), position, link_hash)
+
+
+def _cut(query: Query) -> int:
+    """Where the chain begins: at its first link, or at the signed point where rows past their term were cut off."""
+    return next((int(row[0]) for row in query(CUT, {})), 1)
 
 
 def _unsigned(query: Query, check: SignatureCheck) -> Iterator[str]:

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 
 class Rule(NamedTuple):
-    """`sql` gives the ids of what breaks the rule; it may use :now, :grace (a minute or so before) and no other."""
+    """`sql` gives the ids of what breaks the rule. It may use :now, :grace (a minute or so before) and :erased_by (what
+    was to go by then is overdue), and no other value."""
 
     name: str
     sql: str
@@ -135,9 +136,10 @@ RULES: Final = (
     Rule(
         "number:gap",
         """SELECT r.partner FROM recipient r LEFT JOIN delivery d ON d.recipient = r.partner
-        GROUP BY r.partner, r.last_number
-        HAVING count(d.number) <> r.last_number OR COALESCE(max(d.number), 0) <> r.last_number
-            OR COALESCE(min(d.number), 1) <> 1""",
+        GROUP BY r.partner, r.last_number, r.forgotten
+        HAVING count(d.number) + r.forgotten <> r.last_number OR COALESCE(max(d.number), 0) > r.last_number
+            OR COALESCE(min(d.number), 1) < 1
+            OR (r.forgotten = 0 AND COALESCE(max(d.number), 0) <> r.last_number)""",
         "De nummers van deze ontvanger hebben een gat",
         "This recipient's numbers have a gap",
     ),
@@ -211,23 +213,6 @@ RULES: Final = (
         "Deze ontvanger is nooit om antwoord gevraagd",
         "This recipient was never asked for an answer",
     ),
-    Rule(
-        "request:no-clock",
-        "SELECT id FROM request WHERE state IN ('asked', 'received') AND due_at IS NULL",
-        "Gevraagd zonder termijn",
-        "Asked without a deadline",
-    ),
-    # -- keeping --
-    Rule(
-        "erase:missing",
-        """SELECT id FROM raw_referral WHERE erase_at IS NULL
-        UNION ALL
-        SELECT id FROM delivery WHERE state IN ('delivered', 'superseded') AND rendered IS NOT NULL AND erase_at IS NULL
-        UNION ALL
-        SELECT id FROM case_file WHERE closed_at IS NOT NULL AND erase_at IS NULL""",
-        "Dit heeft geen einddatum",
-        "This has no end date",
-    ),
     # -- histories --
     Rule(
         "history:disconnected",
@@ -243,7 +228,9 @@ RULES: Final = (
         "audit:missing",
         """SELECT e.machine || ' ' || e.object_id || ' ' || e.ordinal FROM state_event e WHERE NOT EXISTS (
             SELECT 1 FROM audit a WHERE a.object = e.object_id AND a.action = e.machine || ':' || e.event
-                AND a.at = e.at AND a.actor = e.actor AND a.detail LIKE e.ordinal || ' %')""",
+                AND a.at = e.at AND a.actor = e.actor AND a.detail LIKE e.ordinal || ' %')
+        AND e.at > COALESCE((SELECT max(substr(r.detail, length(r.detail) - 26)) FROM audit r
+            WHERE r.action = 'retention:audit'), '')""",
         "Deze stap staat niet in het auditspoor",
         "This step has no audit row",
     ),
@@ -318,9 +305,6 @@ COUNTS: Final = {
     "alarmsUndelivered": "SELECT count(*) FROM alarm WHERE acknowledged_by IS NULL AND delivered_at IS NULL",
     "auditRows": "SELECT count(*) FROM audit",
     "auditUnlinked": "SELECT count(*) FROM audit WHERE position IS NULL",
-    "eraseOverdue": """SELECT (SELECT count(*) FROM raw_referral WHERE erase_at < :now AND erased_at IS NULL)
-        + (SELECT count(*) FROM delivery WHERE erase_at < :now AND rendered IS NOT NULL)
-        + (SELECT count(*) FROM case_file WHERE erase_at < :now AND wrapped_key IS NOT NULL)""",
 }
 
 # Counts that are rules broken, under the names people know them by.

@@ -23,6 +23,7 @@ from schakel.cli import (
     queues,
     region,
     report,
+    retention,
     schema,
     send,
     serve,
@@ -81,6 +82,7 @@ app.add_typer(drop.group, name="drop")
 app.add_typer(partners.group, name="partners")
 app.add_typer(mapping.group, name="mapping")
 app.add_typer(region.group, name="region")
+app.add_typer(retention.group, name="retention")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -306,7 +306,8 @@ CUT: Final = (
     "DELETE FROM audit_checkpoint WHERE position < :to",
     "DELETE FROM audit WHERE position < :to",
 )
-CUT_AT: Final = "retention:audit"
+NEWEST_CUT: Final = "SELECT max(at) FROM audit WHERE position < :to"
+CUT_AT: Final = "retention:audit"  # the detail ends in when the newest row was written: the accountant reads that
 
 
 def _cut_audit(db: Db, author: Author, before: str, limit: int) -> int:
@@ -315,9 +316,10 @@ def _cut_audit(db: Db, author: Author, before: str, limit: int) -> int:
     if first is None or last is None or last <= first:
         return 0
     to = db.value(AUDIT_NEXT, wanted=min(first + limit, last), last=last)
+    newest = db.value(NEWEST_CUT, to=to)
     for sql in CUT:
         db.run(sql, to=to)
-    note(db, author, CUT_AT, f"position {to}", f"{to - first} rows")
+    note(db, author, CUT_AT, f"position {to}", f"{to - first} rows, until {newest}")
     return int(to - first)
 
 

@@ -253,6 +253,36 @@ def test_alarms_are_listed_and_acknowledged_by_name(home: Path, capsys: pytest.C
     assert main(["alarms", "ack", alarm["id"], "--by", "B"]) == Exit.NOT_FOUND
 
 
+def test_what_is_past_its_term_is_counted_first_and_then_erased(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive("thv-pool", MESSAGES / "thv-delft-tweede.json")  # nobody has taken it: spared
+    receive("thv-pool", MESSAGES / "thv-onbekende-code.json")
+    (row,) = said(capsys, "parked", "list")
+    said(capsys, "parked", "drop", row["id"], "--by", "A. de Beheerder", "--reason", "onleesbaar")
+    nothing = {name: 0 for name in ("raw", "rendered", "cases", "strays", "ledgers", "audit", "spared")}
+    assert said(capsys, "retention", "run", "--dry-run") == {"dryRun": True, **nothing}
+    later = datetime.now(UTC) + timedelta(days=2)
+
+    class Later:
+        def now(self) -> datetime:
+            return later
+
+    monkeypatch.setattr("schakel.bootstrap.SystemClock", Later)
+    for _ in range(2):
+        assert said(capsys, "retention", "run", "--dry-run") == {"dryRun": True, **nothing, "raw": 1, "spared": 1}
+    assert said(capsys, "retention", "run", "--by", "A. de Beheerder") == {
+        "dryRun": False,
+        **nothing,
+        "raw": 1,
+        "spared": 1,
+    }
+    assert said(capsys, "retention", "run") == {"dryRun": False, **nothing, "spared": 1}
+    assert ("operator:A. de Beheerder", "retention:raw", row["messageId"]) in audit(home)
+    assert main(["retention", "run"]) == 0
+    assert capsys.readouterr().out.endswith("spared: not final, a person must act first   1\n")
+
+
 def test_verify_is_well_names_a_hole_and_counts_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     receive("thv-pool", MESSAGES / "thv-delft-tweede.json")
     assert said(capsys, "verify")["ok"]

@@ -14,6 +14,7 @@ import pytest
 from schakel.clock import ClockWork
 from schakel.ports import AlarmNotice, AlarmSender
 from schakel.records import NewAlarm
+from schakel.retention import Retention
 from schakel.ringing import Ringing
 from tests.integration.stage import RecordingSender, Stage, open_stage, thv
 
@@ -45,7 +46,7 @@ def clockwork(stage: Stage, senders: dict[str, AlarmSender]) -> ClockWork:
         ledger=hub.store,
         admin=hub.store,
         acts=hub.acting,
-        erasing=None,
+        erasing=Retention(store=hub.store),
         region=hub.region,
         ringing=Ringing(admin=hub.store, region=hub.region, senders=senders, log=hub.log),
         clock=stage.clock,

@@ -75,8 +75,8 @@ def webhook(url: str | None) -> Receiving:
     return Receiving(channel="webhook", url=url)
 
 
-def long_content() -> Region:
-    kept: Retention = alter(REGION.retention, content_after_close=timedelta(days=4000))
+def content(days: int) -> Region:
+    kept: Retention = alter(REGION.retention, content_after_close=timedelta(days=days))
     return alter(REGION, retention=kept)
 
 
@@ -193,7 +193,8 @@ HOLES: list[tuple[str, Callable[[], Region]]] = [
     ("wait-positive", lambda: deadlines(probe_every=timedelta(0))),
     ("retry-list", lambda: deadlines(retry=())),
     ("retention-positive", lambda: alter(REGION, retention=alter(REGION.retention, raw=timedelta(0)))),
-    ("content-before-ledger", long_content),
+    ("content-before-ledger", lambda: content(4000)),
+    ("content-until-told", lambda: content(105)),  # the follow-up after three months is told until a fortnight later
     ("cause-has-sentence", lambda: alter(REGION, causes={k: v for k, v in REGION.causes.items() if k != "no-route"})),
     ("cause-known", lambda: alter(REGION, causes={**REGION.causes, "zomaar": WHY})),
     ("webhook-url", lambda: partner("vvt", receives=webhook(None))),
