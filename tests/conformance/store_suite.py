@@ -21,6 +21,7 @@ from tests.conformance.store_operations import OperationsPromises
 from tests.conformance.store_parked import ParkedPromises
 from tests.conformance.store_retention import RetentionPromises
 from tests.conformance.store_states import StatePromises
+from tests.conformance.store_teams import TeamPromises
 
 
 class StoreSuite(
@@ -33,6 +34,7 @@ class StoreSuite(
     AdminPromises,
     OperationsPromises,
     RetentionPromises,
+    TeamPromises,
     StatePromises,
 ):
     """Subclass it once per store adapter."""
