@@ -18,6 +18,7 @@ from schakel.acts.known_check import KNOWN_CHECK, known_check, known_check_answe
 from schakel.acts.reading import maybe_words, words
 from schakel.acts.refusals import refused
 from schakel.acts.tools import CLOCK, OPERATOR, Tools, matter_of, repeated, role_of, words_of
+from schakel.acts.written import word
 from schakel.errors import Forbidden, NotFound, Refusal
 from schakel.ledger_records import Act, ActOutcome, CaseLedger, LedgerDecision, LedgerEntry
 from schakel.log import Log
@@ -94,6 +95,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "effort": _kind(effort.effort, LEADS, "partner role direction level from until"),
     "withdrawal": _kind(withdrawal.withdrawal, LEADS, "partner role"),
     "withdraw": _kind(withdrawal.withdraw, frozenset({Role.OPERATOR}), "partner role"),
+    "word": _kind(word, LEADS, "partner role answer reasonCode reasonText contact", frozenset({Role.OPERATOR})),
     "cancel": _kind(_cancel, LEADS, "matter"),
     # beside the lead: whoever has a clock that the event ends, also when the case is closed
     "milestone": _kind(milestones.milestone, EVERYBODY, "event at phase note", EVERYBODY),

@@ -16,14 +16,14 @@ from typing import Any, Final
 
 from schakel.acting import Acting
 from schakel.acts.answers import EVENT, NOTED, effects, weigh
-from schakel.acts.tools import candidacy, is_open, together
-from schakel.errors import Conflict, Finding, NotFound, Refusal, Unmappable
+from schakel.acts.refusals import refused
+from schakel.acts.wording import as_bytes, check_reachable, check_reason, detail_of
+from schakel.errors import Finding, NotFound, Unmappable
 from schakel.ledger_records import (
     AnswerArrival,
     AnswerDecision,
     AnswerOutcome,
     AnswerTrouble,
-    LedgerDecision,
     RequestFacts,
 )
 from schakel.log import Log
@@ -34,7 +34,6 @@ from schakel.records import (
     AnswerRow,
     AuditEntry,
     CaseRecord,
-    NewAlarm,
     NewParked,
     OwnRequest,
     RequestQuery,
@@ -47,9 +46,6 @@ from schakel.routing import for_sender
 from schakel.states import ParkCause
 
 COORDINATOR: Final = "coordinator"
-CONTRADICTED: Final = "answer-contradicted"
-OTHER: Final = "other"
-REASONS: Final = frozenset({"no-capacity", "not-suitable", "wrongly-addressed", "already-involved", OTHER})
 STALE: Final = "answer:stale-version"
 
 
@@ -106,14 +102,14 @@ class Involvement:
         kept and parked.
 
         `if_version`: only when the request still stands as the partner saw it; else Conflict."""
-        _check_reason(answer)
+        check_reason(answer)
         arrival = AnswerArrival(
             id=self._new_id(),
             partner=partner.id,
             reference=answer.reference.upper(),  # base32: some systems write it small
             answer=answer.answer,
             reason_code=answer.reason_code,
-            detail=_detail(answer),
+            detail=detail_of(answer),
             received_at=now,
             if_version=if_version,
         )
@@ -164,30 +160,19 @@ class Involvement:
         if facts is None or case is None:
             raise NotFound()
         if arrival.if_version not in (None, facts.version):
-            raise Conflict(_finding("version", STALE, _STALE_NL, _STALE_EN))
-        if (
-            arrival.answer == "confirmed"
-            and facts.role in LEADING | DUO
-            and "contact" not in json.loads(arrival.detail)
-        ):
-            raise Refusal(_finding("contact", "answer:reachable-person", _REACHABLE_NL, _REACHABLE_EN))
+            raise refused(STALE, "version")
+        check_reachable(arrival.answer, facts.role, json.loads(arrival.detail))
         weighed = weigh(arrival.answer, facts.state, same=facts.last_answer_digest == digest)
         if not weighed.recorded:
             return AnswerDecision(event=None, sealed=None, digest=digest)
         place = SealPlace("answer", arrival.id, "detail")
-        follows = effects(arrival, case, facts.id, weighed, self._acting.tools)
-        if weighed.contradicts:  # with what follows: that closes the alarms that the answer settles
-            follows = together([follows, LedgerDecision(alarms=(self._contradicted(facts),))])
-        telling = self._acting.tools.telling
-        told = is_open(case) and candidacy(case, facts.id) is None  # a hand-over is told of when it is done
         return AnswerDecision(
-            told=telling.answered(facts.sources, facts.role, weighed.event, arrival.id) if told else (),
             event=weighed.event,
             sealed=self._vault.seal(facts.wrapped_key, arrival.detail, owner=facts.case_id, place=place),
             digest=digest,
             keep=weighed.keep,
             contradicts=weighed.contradicts,
-            ledger=follows,
+            ledger=effects(arrival, case, facts.id, weighed, self._acting.tools),
         )
 
     def _digest(self, arrival: AnswerArrival) -> bytes:
@@ -195,7 +180,7 @@ class Involvement:
         same words."""
         words = json.loads(arrival.detail)
         words.pop("answeredAt", None)
-        return self._vault.blind("answer", arrival.answer, arrival.reason_code or "", _bytes(words).decode())
+        return self._vault.blind("answer", arrival.answer, arrival.reason_code or "", as_bytes(words).decode())
 
     def _unmatched(self, arrival: AnswerArrival, facts: RequestFacts | None) -> AnswerDecision:
         cause = ParkCause.UNMATCHED_ANSWER
@@ -223,17 +208,6 @@ class Involvement:
                 next_alarm_at=arrival.received_at,
                 whole=False,  # no message waits
             ),
-        )
-
-    def _contradicted(self, facts: RequestFacts) -> NewAlarm:
-        partner = self._region.partner(facts.partner)
-        name = partner.name if partner else facts.partner
-        return NewAlarm(
-            cause=CONTRADICTED,
-            subject=facts.id,
-            owner=COORDINATOR,
-            nl=f"{name} ({facts.role}) komt terug op een eerder antwoord. Ga na wat nu geldt.",
-            en=f"{name} ({facts.role}) goes back on an earlier answer. Find out what holds now.",
         )
 
     # -- seeing
@@ -363,44 +337,12 @@ def _own(vault: Vault, row: OwnRequest) -> OwnWord:
     return OwnWord(row, {"answer": said.answer, "reasonCode": said.reason_code, **detail})
 
 
-def _check_reason(answer: Answer) -> None:
-    if answer.reason_code is None:
-        if answer.answer != "declined":
-            return
-        raise Refusal(
-            _finding("reasonCode", "answer:reason-required", "Afwijzen vraagt een reden.", "Declining needs a reason.")
-        )
-    if answer.reason_code not in REASONS:
-        known = ", ".join(sorted(REASONS))
-        raise Refusal(
-            _finding(
-                "reasonCode", "answer:unknown-reason", f"Deze reden is niet bekend; wel: {known}.",
-                f"This reason is not known; known: {known}.",
-            )
-        )  # fmt: skip
-    if answer.reason_code == OTHER and not answer.reason_text:
-        raise Refusal(
-            _finding("reasonText", "answer:other-needs-text", "Licht de reden toe.", "Explain the reason in words.")
-        )
-
-
-def _detail(answer: Answer) -> bytes:
-    """The part that can name a person, as JSON with sorted keys: the same answer gives the same bytes."""
-    said = answer.to_json()
-    kept = ("reasonText", "contact", "rerouteTo", "answeredAt", "level", "until")
-    return _bytes({name: said[name] for name in kept if name in said})
-
-
 def _as_note(arrival: AnswerArrival) -> AnswerArrival:
     """What fits nothing is kept with its word beside it: no request can have been answered with it."""
     if arrival.answer in EVENT:
         return arrival
-    detail = _bytes({**json.loads(arrival.detail), "answer": arrival.answer})
+    detail = as_bytes({**json.loads(arrival.detail), "answer": arrival.answer})
     return replace(arrival, answer=NOTED, detail=detail)
-
-
-def _bytes(words: Mapping[str, Any]) -> bytes:
-    return json.dumps(words, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _finding(place: str, rule: str, nl: str, en: str) -> Finding:
@@ -409,9 +351,3 @@ def _finding(place: str, rule: str, nl: str, en: str) -> Finding:
 
 def _moment(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
-
-
-_STALE_NL: Final = "Dit verzoek is veranderd sinds u het las; lees het opnieuw."
-_STALE_EN: Final = "This request has changed since you read it; read it again."
-_REACHABLE_NL: Final = "Wie bevestigt, noemt een bereikbare persoon: naam en telefoonnummer."
-_REACHABLE_EN: Final = "Who confirms names a reachable person: name and telephone number."

@@ -24,10 +24,13 @@ from schakel.acts.tools import (
     together,
 )
 from schakel.acts.withdrawal import left
-from schakel.ledger_records import AnswerArrival, CaseLedger, EndedDeadline, Involved, LedgerDecision
+from schakel.ledger_records import AnswerArrival, CaseLedger, EndedDeadline, Involved, LedgerDecision, NewEntry
+from schakel.records import NewAlarm
 from schakel.region import ANSWER, CHECK
 from schakel.states import Machine, RequestState, Role, next_state
 
+COORDINATOR: Final = "coordinator"
+CONTRADICTED: Final = "answer-contradicted"
 OWN_SYSTEM: Final = "own-system"
 NOTED: Final = "noted"
 CONSIDERING: Final = "in-consideration"
@@ -88,33 +91,41 @@ def weigh(word: str, state: str, *, same: bool) -> Weighed:
 
 
 def effects(
-    arrival: AnswerArrival, case: CaseLedger, request_id: str, weighed: Weighed, tools: Tools
+    arrival: AnswerArrival,
+    case: CaseLedger,
+    request_id: str,
+    weighed: Weighed,
+    tools: Tools,
+    *,
+    kept: NewEntry | None = None,
 ) -> LedgerDecision:
-    """What is written beside the answer and its move. In a case that is closed: that it was said, and no more."""
+    """What is written beside the answer and its move. In a case that is closed: that it was said, and no more.
+
+    `kept`: its entry, when another wrote the word down."""
     one = involvement_of(case, request_id)
     if one is None or not weighed.recorded:
         return LedgerDecision()
     detail: dict[str, Any] = json.loads(arrival.detail)
-    kept = line(
+    kept = kept or line(
         case,
         tools,
         entry_id=arrival.id,
         subject=one.id,
-        event=_name(arrival.answer, weighed),
+        event=name_of(arrival.answer, weighed),
         by=(arrival.partner, Role.RECIPIENT),
         medium=OWN_SYSTEM,
         valid_from=arrival.received_at,
         words=_words(arrival, detail),
     )
-    said = LedgerDecision(entries=(kept,))
+    said = LedgerDecision(entries=(kept,), alarms=(_contradicted(one, tools),) if weighed.contradicts else ())
     if not is_open(case):
         return together([said, LedgerDecision(ended=_over(case, one, weighed))])
-    return together(
-        [said, _follows(arrival, case, one, weighed, tools), _turns(arrival, case, one, weighed, detail, tools)]
-    )
+    told = LedgerDecision(deliveries=tools.telling.answered(case.sources, one.role, weighed.event, arrival.id))
+    follows = _follows(arrival, case, one, weighed, tools)
+    return together([said, follows, _turns(arrival, case, one, weighed, detail, tools), told])
 
 
-def _name(word: str, weighed: Weighed) -> str:
+def name_of(word: str, weighed: Weighed) -> str:
     """The entry's event: the move; what was said, where there is none."""
     if word == NOTED:
         return NOTED
@@ -127,6 +138,18 @@ def _words(arrival: AnswerArrival, detail: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {"kind": ANSWER, "actor": {"name": contact.get("name", ""), "function": ""}}
     kept |= {"answer": arrival.answer, **detail}
     return kept if arrival.reason_code is None else {**kept, "reasonCode": arrival.reason_code}
+
+
+def _contradicted(one: Involved, tools: Tools) -> NewAlarm:
+    partner = tools.region.partner(one.partner)
+    name = partner.name if partner else one.partner
+    return NewAlarm(
+        cause=CONTRADICTED,
+        subject=one.id,
+        owner=COORDINATOR,
+        nl=f"{name} ({one.role}) komt terug op een eerder antwoord. Ga na wat nu geldt.",
+        en=f"{name} ({one.role}) goes back on an earlier answer. Find out what holds now.",
+    )
 
 
 # -- clocks ------------------------------------------------------------------------------------------------------------

@@ -25,6 +25,9 @@ def refused(rule: str, place: str = "act") -> Refusal:
     return known.refusal(Finding(place, rule, known.nl, known.en))
 
 
+OTHER: Final = "other"
+DECLINE_REASONS: Final = ("already-involved", "no-capacity", "not-suitable", "wrongly-addressed", OTHER)
+
 RULES: Final[Mapping[str, Rule]] = {
     # -- of every act
     "act:unknown-kind": Rule(Refusal, "Deze handeling is niet bekend.", "This kind of act is not known."),
@@ -160,6 +163,23 @@ RULES: Final[Mapping[str, Rule]] = {
         Conflict, "Deze organisatie doet in deze zaak niet mee.", "This organisation takes no part in this case."
     ),
     # -- a partner's answer
+    "answer:reason-required": Rule(Refusal, "Afwijzen vraagt een reden.", "Declining needs a reason."),
+    "answer:unknown-reason": Rule(
+        Refusal,
+        f"Deze reden is niet bekend; wel: {', '.join(DECLINE_REASONS)}.",
+        f"This reason is not known; known: {', '.join(DECLINE_REASONS)}.",
+    ),
+    "answer:other-needs-text": Rule(Refusal, "Licht de reden toe.", "Explain the reason in words."),
+    "answer:reachable-person": Rule(
+        Refusal,
+        "Wie bevestigt, noemt een bereikbare persoon: naam en telefoonnummer.",
+        "Who confirms names a reachable person: name and telephone number.",
+    ),
+    "answer:stale-version": Rule(
+        Conflict,
+        "Dit verzoek is veranderd sinds u het las; lees het opnieuw.",
+        "This request has changed since you read it; read it again.",
+    ),
     "answer:withdrawal-not-asked": Rule(
         Conflict,
         "Terugtrekken is niet gevraagd; meld declined (u doet niet mee) of completed (uw werk is klaar).",
@@ -174,6 +194,22 @@ RULES: Final[Mapping[str, Rule]] = {
         Conflict,
         "Dit verzoek is nog niet bevestigd; bevestig eerst, of wijs af.",
         "This request was not confirmed yet; confirm first, or decline.",
+    ),
+    # -- a word that came by telephone or letter
+    "word:by-phone-or-letter": Rule(
+        Refusal,
+        "Alleen een woord per telefoon of brief wordt voor een ander opgeschreven; noem hoe het kwam.",
+        "Only a word by telephone or letter is written down for another; say how it came.",
+    ),
+    "word:not-asked": Rule(
+        Conflict,
+        "Deze organisatie is in deze zaak niets gevraagd.",
+        "This organisation was asked nothing in this case.",
+    ),
+    "word:answers-itself": Rule(
+        Refusal,
+        "Een team antwoordt zelf op wat het gevraagd is.",
+        "A team answers itself what it was asked.",
     ),
     # -- the case itself
     "milestone:unknown": Rule(

@@ -14,13 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from regions import FOLDER
+from schakel.acting import Said
 from schakel.acts.answers import EVENT
 from schakel.acts.tools import lead_of
 from schakel.errors import Refusal
 from schakel.ledger_records import ActOutcome, AnswerOutcome
 from schakel.region_files import load_region
 from schakel.states import Machine
-from tests.support.casebook import Casebook, open_book
+from tests.support.casebook import PERSON, Casebook, open_book
 
 REGION: Final = load_region(FOLDER / "haaglanden")
 OPERATOR: Final = "operator:Test Coördinator"
@@ -30,6 +31,9 @@ ACTORS: Final = (*["whoever leads"] * 5, *[OPERATOR] * 3, *PARTNERS)
 ROLES: Final = (None, None, None, "partner", "duo", "lead")
 OPEN: Final = ("asked", "received", "in-consideration", "withdrawal-requested")
 EFFORT_WORDS: Final = ("accepted", "adjusted", "not-possible")
+NAMED: Final = ("partner", "role", "serves", "event", "level", "answer")
+WRITTEN: Final = ("in-consideration", "confirmed", "declined", "withdrawn", "completed", "noted")
+PHONED: Final = Said(name="Fictief van Test", function="ICM'er", medium="phone")
 HOURS: Final = st.integers(0, 24 * 40)
 
 Step = tuple[str, dict[str, Any]]
@@ -46,6 +50,7 @@ STEPS: Final = st.one_of(
     *(acts(kind, partner=WHO, role=st.sampled_from(ROLES)) for kind in ("establish", "release")),
     *(acts(kind, partner=WHO, role=st.sampled_from(ROLES)) for kind in ("withdrawal", "withdraw")),
     acts("effort", partner=WHO, start=HOURS, hours=HOURS, level=st.sampled_from(["meer", "veel"])),
+    acts("word", partner=WHO, answer=st.sampled_from(WRITTEN)),
     acts("cancel", which=st.integers(0, 3)),
     acts("milestone", event=st.sampled_from(["first-visit", "plan-made", "evaluated", "phase-entered"]), ago=HOURS),
     acts("close"),
@@ -86,11 +91,12 @@ async def play(book: Casebook, kind: str, drawn: dict[str, Any]) -> ActOutcome |
         case _:
             lead = lead_of(book.case)
             actor = {"whoever leads": lead.partner if lead else "vvt"}.get(drawn["actor"], drawn["actor"])
-            return await book.act(actor, kind, **_fields(book, kind, drawn))
+            said = PHONED if kind == "word" else PERSON
+            return await book.act(actor, kind, said=said, **_fields(book, kind, drawn))
 
 
 def _fields(book: Casebook, kind: str, drawn: dict[str, Any]) -> dict[str, Any]:
-    fields = {name: value for name, value in drawn.items() if name in ("partner", "role", "serves", "event", "level")}
+    fields = {name: value for name, value in drawn.items() if name in NAMED}
     fields["reason"] = "Besproken in het overleg."
     if kind == "effort":
         since = book.now + timedelta(hours=drawn["start"] - 24)
@@ -102,6 +108,9 @@ def _fields(book: Casebook, kind: str, drawn: dict[str, Any]) -> dict[str, Any]:
     elif kind == "milestone":
         fields["at"] = (book.now - timedelta(hours=drawn["ago"])).isoformat()
         fields |= {"phase": "recovery"} if drawn["event"] == "phase-entered" else {}
+    elif kind == "word":
+        fields["contact"] = {"name": "Fictief de Tester", "phone": "070 0000000"}
+        fields |= {"reasonCode": "no-capacity"} if drawn["answer"] == "declined" else {}
     elif kind == "note":
         fields["note"] = "Gebeld."
     return fields

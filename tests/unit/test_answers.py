@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from schakel.acting import Said
 from schakel.acts.answers import EVENT, weigh
 from schakel.errors import Refusal
 from schakel.ledger_records import LedgerDecision, Transition
@@ -263,6 +264,67 @@ async def test_a_word_on_the_wrong_thing_is_told_apart(book: Casebook) -> None:
     assert (await book.answer("politie", "received", on=made.made["id"])).outcome == "repeated"
     assert (await book.answer("politie", "noted", on=made.made["id"], reason_text="Morgen")).outcome == "recorded"
     assert book.matter(made.made["id"]).state == "asked"
+
+
+# -- a word that came by telephone -------------------------------------------------------------------------------------
+
+PHONED: Final = Said(name="F. Test", function="ICM'er", medium="phone", evidence="gebeld met de wijkagent")
+
+
+async def test_who_leads_writes_down_what_a_partner_said_by_telephone(book: Casebook) -> None:
+    outcome = await book.act("vvt", "word", said=PHONED, partner="politie", answer="confirmed")
+    one = book.request("politie")
+    assert (outcome.made["state"], one.state, book.clocks(one.id)) == ("confirmed", "confirmed", set())
+    line = book.case.entries[-1]
+    assert (line.subject, line.event, line.actor, line.medium) == (one.id, "confirm", "vvt", "phone")
+    assert book.words(line)["evidence"] == "gebeld met de wijkagent"
+    assert book.moves[-1].role == Role.RECIPIENT
+    assert (await book.answer("politie", "confirmed")).request_state == "confirmed"  # its own word counts too
+
+
+async def test_going_back_on_an_answer_by_telephone_is_alarmed_too(book: Casebook) -> None:
+    await book.answer("politie", "confirmed")
+    await book.act("vvt", "word", said=PHONED, partner="politie", answer="declined", reasonCode="no-capacity")
+    assert (book.request("politie").state, book.alarms[-1].cause) == ("declined", "answer-contradicted")
+
+
+@pytest.mark.parametrize(
+    ("actor", "fields", "rule"),
+    [
+        ("vvt", {"partner": "reclassering", "answer": "confirmed"}, "word:not-asked"),
+        ("vvt", {"partner": "vvt", "answer": "confirmed"}, "word:answers-itself"),
+        ("vvt", {"partner": "politie"}, "act:field-missing"),
+        ("vvt", {"partner": "politie", "answer": "accepted"}, "act:field-wrong"),
+        ("vvt", {"partner": "politie", "answer": "declined"}, "answer:reason-required"),
+        ("vvt", {"partner": "politie", "answer": "declined", "reasonCode": "geen zin"}, "act:field-wrong"),
+        ("vvt", {"partner": "politie", "answer": "declined", "reasonCode": "geen-zin"}, "answer:unknown-reason"),
+        ("vvt", {"partner": "politie", "answer": "declined", "reasonCode": "other"}, "answer:other-needs-text"),
+        ("vvt", {"partner": "politie", "answer": "withdrawn"}, "answer:withdrawal-not-asked"),
+        ("vvt", {"partner": "politie", "answer": "confirmed", "contact": {"name": "x"}}, "act:field-wrong"),
+        ("vvt", {"partner": DUO, "answer": "confirmed"}, "answer:reachable-person"),
+        (DUO, {"partner": "politie", "answer": "confirmed"}, "act:only-the-lead"),
+    ],
+)
+async def test_what_cannot_be_written_down_is_refused(
+    book: Casebook, actor: str, fields: dict[str, Any], rule: str
+) -> None:
+    assert await book.refused(actor, "word", said=PHONED, **fields) == rule
+
+
+async def test_nobody_speaks_for_another_through_a_system(book: Casebook) -> None:
+    assert await book.refused("vvt", "word", partner="politie", answer="confirmed") == "word:by-phone-or-letter"
+
+
+async def test_a_coordinator_writes_down_what_a_lead_said(tmp_path: Path) -> None:
+    book = open_book(tmp_path)
+    contact = {"name": "Fictief van Nacht", "phone": "070 0000001"}
+    fields = {"partner": "vvt", "answer": "confirmed", "contact": contact, "reason": "Hun systeem ligt eruit."}
+    await book.act(OPERATOR, "word", said=PHONED, **fields)
+    assert book.request("vvt", "lead").state == "confirmed"
+    await book.act("vvt", "close", reason="Klaar.")
+    late = {"partner": DUO, "answer": "declined", "reasonCode": "no-capacity", "reason": "Er kwam een brief."}
+    await book.act(OPERATOR, "word", said=Said(name="C", function="coördinator", medium="letter"), **late)
+    assert book.request(DUO, "duo").state == "declined"
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------
