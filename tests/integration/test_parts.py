@@ -19,7 +19,7 @@ from tests.support.recipients import takes
 WITHIN_20 = 20.0  # seconds after a SIGKILL in which the next delivery must come: a lease of 15, a sweep of 2
 ENGINES = {
     "sqlite": (),
-    "sqlite-rabbitmq": ("SCHAKEL_BROKER_URL",),
+    "postgresql-rabbitmq": ("SCHAKEL_DATABASE_URL", "SCHAKEL_BROKER_URL"),
 }
 FIXTURES = {"SCHAKEL_DATABASE_URL": "database_url", "SCHAKEL_BROKER_URL": "broker_url"}
 
