@@ -18,7 +18,7 @@ from api.hub import Hub
 from api.limits import Limits
 from api.mailbox import mailbox
 from api.openapi import described
-from api.problems import install_problems, problem_of
+from api.problems import install_problems, note_refusal, problem_of
 from api.referrals import referrals, refused
 from schakel.errors import LeaseLost, Refusal, Unacceptable
 
@@ -69,9 +69,11 @@ def openapi_document(*, public_url: str = "https://schakel.example.nl", contact:
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
     if request.url.path.startswith(f"{words.PREFIX}/"):
+        note_refusal(request, error)
         return words.refused(request, error)
     if request.url.path == "/v1/referrals":  # a source may ask for refusals in the words of its own format
         return refused(request, error)
+    note_refusal(request, error)
     return problem_of(error)
 
 

@@ -28,6 +28,9 @@ HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"API-Version, Content-Digest, ETag, Last-Modified, Retry-After, Accept-Post"),
 )
+PARTS: Final = frozenset(
+    {"referrals", "answers", "cases", "mailbox", "messages", "requests", "fhir", "livez", "readyz"}
+)
 PREFLIGHT: Final = {
     "access-control-allow-methods": "GET, POST, PUT, PATCH",
     "access-control-allow-headers": "Accept, Authorization, Content-Type, If-Match, If-None-Match",
@@ -52,6 +55,7 @@ class Guard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                self._log.debug("request.answered", status=message["status"], kind=_part(scope["path"]))
                 given = [pair for pair in message.get("headers", ()) if pair[0] not in _OURS]
                 message = {**message, "headers": [*given, *HEADERS]}
             await send(message)
@@ -68,6 +72,13 @@ class Guard:
             self._log.error("request.failed", request=mark, exc_info=error)
             if not started:  # else the server closes the half-written answer
                 await failure(mark)(scope, receive, send_guarded)
+
+
+def _part(path: str) -> str:
+    """Which part of the interface; what is none of ours is not repeated."""
+    first, second, *_ = [*path.split("/")[1:3], "", ""]
+    part = second if first == "v1" else first
+    return part if part in PARTS else "other"
 
 
 _OURS: Final = frozenset(name for name, _ in HEADERS)

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 
 from api.auth import TheHub
 from schakel.errors import SchakelError
+from schakel.ports import Store
 
 
 def health() -> APIRouter:
@@ -22,12 +23,17 @@ async def livez() -> Response:
 
 
 async def readyz(hub: TheHub) -> Response:
+    status, said = await readiness(hub.store)
+    return JSONResponse(said, status)
+
+
+async def readiness(store: Store) -> tuple[int, dict[str, object]]:
     """503 when nothing can be accepted; `degraded` with 200 when work goes on but a human is not reached."""
     try:
-        found = await hub.store.health()
+        found = await store.health()
     except SchakelError:
-        return JSONResponse({"status": "unavailable", "causes": ["store"]}, 503)
+        return 503, {"status": "unavailable", "causes": ["store"]}
     causes = [cause for cause in (found.store, found.alarms) if cause is not None]
     if found.store is not None:
-        return JSONResponse({"status": "unavailable", "causes": causes}, 503)
-    return JSONResponse({"status": "degraded" if causes else "ready", "causes": causes})
+        return 503, {"status": "unavailable", "causes": causes}
+    return 200, {"status": "degraded" if causes else "ready", "causes": causes}

@@ -14,7 +14,7 @@ from api.fhir.words import as_asked
 from api.hub import Hub
 from api.models import Receipt, Status
 from api.negotiation import JSON, check_accept, content_type, media_type_of, offered_by
-from api.problems import Problem, problem_of
+from api.problems import Problem, note_refusal, problem_of
 from connectors.formats.cloudevent_in import STRUCTURED, is_event, unwrap
 from connectors.formats.foreign import CLOUDEVENT, looks_like
 from schakel.errors import Malformed, Refusal, UnsupportedFormat
@@ -98,6 +98,7 @@ def refused(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """In the words of the format that came in or that is asked for, where it has them; else as a problem."""
+    note_refusal(request, refusal)
     problem = problem_of(refusal, headers=headers)
     hub: Hub = request.app.state.hub
     accept = ",".join(request.headers.getlist("accept")).lower()

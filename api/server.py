@@ -167,7 +167,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 async def serve(hub: Hub, *, sockets: Sequence[socket.socket], stop: asyncio.Event) -> None:
     """Serves until `stop`, then answers what is under way and returns."""
-    server = door(hub)
+    await serve_until(door(hub), sockets=sockets, stop=stop)
+
+
+async def serve_until(server: DoorServer, *, sockets: Sequence[socket.socket], stop: asyncio.Event) -> None:
     waiting = asyncio.create_task(stop.wait())
     serving = asyncio.create_task(server.serve(sockets=list(sockets)))
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schakel.errors import ConfigurationError, Finding
-from schakel.hub import Books, Hub, Part
+from schakel.hub import Books, Hub, Opaque, Part
 from schakel.ports import AlarmSender, AnswerFormat, Broker, Channel, Clock, Format, Store
 from schakel.region import Region
 from schakel.settings import Settings
@@ -77,11 +77,13 @@ def build(
     from schakel.involvement import Involvement, InvolvementStore
     from schakel.ledger_view import LedgerViews
     from schakel.log import open_log
+    from schakel.tally import CountingLog, Tally
     from schakel.vault import open_vault
 
     failpoints.arm(settings.failpoint)
     time = clock or SystemClock()
-    log = open_log(settings.log_level, sys.stderr)
+    tally = Tally()
+    log = CountingLog(open_log(settings.log_level, sys.stderr), tally)
     vault = open_vault(settings.keys)
     heart = open_heart(settings, vault, time, log)
     region = heart.region
@@ -116,6 +118,8 @@ def build(
         ledger_views=LedgerViews(ledger=store, admin=store, region=region, vault=vault),
         clockwork=_clockwork(heart, store, acting, senders, time),
         clock_duty=_duty(Part.CLOCK, store, time, log),
+        tally=tally,
+        opaque=_opaque(vault),
         drop=_drop(settings, intake, store, heart, time),
     )
 
@@ -128,7 +132,21 @@ def open_books(settings: Settings, *, clock: Clock | None = None) -> Books:
     region = load_region(region_folder(settings.region), settings.region_overlay)
     vault = open_vault(settings.keys)
     store = _store(settings, region, vault)
-    return Books(settings=settings, region=region, clock=clock or SystemClock(), vault=vault, store=store)
+    return Books(
+        settings=settings,
+        region=region,
+        clock=clock or SystemClock(),
+        vault=vault,
+        store=store,
+        opaque=_opaque(vault),
+    )
+
+
+def _opaque(vault: FileVault) -> Opaque:
+    """The last part of the name of the partner's queue at the broker: who sees both finds one in the other."""
+    from broker.topology import queue_name
+
+    return lambda partner: queue_name(partner, vault.blind).rpartition(".")[2]
 
 
 def _broker(heart: Heart) -> Broker:

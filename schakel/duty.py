@@ -82,7 +82,7 @@ class Duty:
 
     async def _work(self, work: Work, stop: asyncio.Event) -> None:
         """Until `stop`, or until the duty is lost: then the work is broken off."""
-        self._log.info("duty.taken", name=self._name, holder=self._holder)
+        self._log.info("duty.taken", kind=self._name)
         self._held = True
         over = asyncio.Event()
         working = asyncio.ensure_future(work(over))
@@ -94,7 +94,7 @@ class Duty:
             if not keeping.done():
                 await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
-                self._log.error("duty.lost", name=self._name, holder=self._holder)
+                self._log.error("duty.lost", kind=self._name)
         finally:
             self._held = False
             await _cancel(working, keeping, stopping)
@@ -130,7 +130,7 @@ class Duty:
                 self._name, self._token, holder=self._holder, now=now, until=until, after=other
             )
         except SchakelError as error:
-            self._log.warning("duty.unknown", name=self._name, exc_info=error)
+            self._log.warning("duty.unknown", kind=self._name, exc_info=error)
             return None
 
 

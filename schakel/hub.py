@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from schakel.involvement import Involvement
     from schakel.ledger_view import LedgerViews
     from schakel.log import Log
+    from schakel.tally import Tally
     from schakel.vault import FileVault
 
 
@@ -36,6 +37,9 @@ class Part(StrEnum):
 
 
 EVERY_PART: Final = frozenset(Part)
+
+
+Opaque = Callable[[str], str]  # a partner's id as those see it who may not know whose it is
 
 
 class Look(Protocol):
@@ -68,6 +72,7 @@ class Books:
     clock: Clock
     vault: FileVault
     store: Store
+    opaque: Opaque
 
     async def aclose(self) -> None:
         await self.store.aclose()
@@ -94,12 +99,14 @@ class Hub:
     ledger_views: LedgerViews
     clockwork: ClockWork
     clock_duty: Duty
+    tally: Tally
+    opaque: Opaque
     drop: Folder | None = None  # None: no folder is watched
 
     async def run(self, stop: asyncio.Event, parts: frozenset[Part] = EVERY_PART) -> None:
         """Until `stop`; the loop that fails takes the others along."""
-        names = sorted(part.value for part in parts)
-        self.log.info("hub.started", region=self.region.id, version=self.region.version, parts=names)
+        names = "+".join(sorted(part.value for part in parts))
+        self.log.info("hub.started", region=self.region.id, version=self.region.version, role=names)
         async with asyncio.TaskGroup() as group:
             if Part.WORKER in parts:
                 group.create_task(self.dispatch.run(stop))
@@ -107,7 +114,7 @@ class Hub:
                 group.create_task(self.clock_duty.run(self.clockwork.run, stop))
             if Part.API in parts and self.drop is not None:
                 group.create_task(self.drop.run(stop))
-        self.log.info("hub.stopped", region=self.region.id, parts=names)
+        self.log.info("hub.stopped", region=self.region.id, role=names)
 
     async def aclose(self) -> None:
         """What was under way is sent again, with the same bytes, when its lease has run out."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Final
 
 LONGEST_PAUSE: Final = timedelta(days=7)  # whoever still needs it then looks again, and says so
@@ -113,3 +114,17 @@ class Erased:
     def total(self) -> int:
         """Without what was spared."""
         return self.raw + self.rendered + self.cases + self.strays + self.ledgers + self.audit
+
+
+@dataclass(frozen=True, slots=True)
+class CommitSizes:
+    """How many pieces of work shared a commit in this process: a histogram. `counts`: per bound, and above the last."""
+
+    bounds: tuple[int, ...]
+    counts: tuple[int, ...]
+    total: int  # pieces, over all commits
+
+    def buckets(self) -> list[tuple[str, int]]:
+        """(upper bound, how many commits were of this size or smaller), the last without bound."""
+        names = [f"{float(bound)}" for bound in self.bounds] + ["+Inf"]
+        return list(zip(names, accumulate(self.counts), strict=True))

@@ -21,7 +21,7 @@ from schakel.ledger_records import (
     RequestFacts,
     RunningDeadline,
 )
-from schakel.operating import Backlog, Erased, Pause, Progress, Selection, Stuck, WrappedKey
+from schakel.operating import Backlog, CommitSizes, Erased, Pause, Progress, Selection, Stuck, WrappedKey
 from schakel.records import (
     Accepted,
     AlarmRow,
@@ -463,6 +463,9 @@ class AdminStore(Protocol):
 
     async def rewrap(self, pairs: Sequence[tuple[WrappedKey, bytes]]) -> int:
         """Each key's new wrapping, unless it changed meanwhile; the number written."""
+
+    def commits(self) -> CommitSizes:
+        """From memory, at once."""
 
     async def health(self) -> Health: ...
 

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     stuf_schemas: Annotated[
         Path | None, Field(description="Folder of the StUF-Jeugdzorg schemas; validates inbound.")
     ] = None
+    watch_address: Annotated[
+        str, Field(description="`host:port` for `/metrics`, `/livez` and `/readyz`, for eyes inside only; empty: none.")
+    ] = ""
     drop_folder: Annotated[
         Path | None, Field(description="Folder with a folder per source for dropped files; empty: no file drop.")
     ] = None

@@ -238,6 +238,10 @@ class FileDrop:
                 if await _pause(stop, float(later.retry_after or 2)):
                     raise _Stopped from None
             except Refusal as refusal:
+                rule = refusal.findings[0].rule if refusal.findings else None
+                self._log.info(
+                    "drop.row-refused", partner=partner.id, status=refusal.status, kind=refusal.slug, rule=rule
+                )
                 return refused(named, refusal)
             except Exception as error:  # a fault of ours in one row never stops the others
                 self._log.error("drop.row-failed", partner=partner.id, exc_info=error)

@@ -183,6 +183,7 @@ def to_json(books: Books, backlog: Backlog, now: datetime) -> dict[str, Any]:
         "partners": [
             {
                 "partner": one.partner,
+                "opaque": books.opaque(one.partner),
                 "waiting": one.waiting,
                 "notified": one.notified,
                 "parked": one.parked,

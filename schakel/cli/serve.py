@@ -46,9 +46,11 @@ async def serve_until_told(hub: Hub, parts: frozenset[Part] = EVERY_PART) -> Non
 
     Nothing new is taken in or claimed after the signal; what is being answered or sent is ended first."""
     from api.server import serve as serve_door
+    from api.watch import serve_watch
 
     settings = hub.settings
     door = _listen(settings.host, settings.port) if Part.API in parts else None
+    watch = _listen(*_address(settings.watch_address)) if settings.watch_address else None
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
@@ -57,11 +59,22 @@ async def serve_until_told(hub: Hub, parts: frozenset[Part] = EVERY_PART) -> Non
         say(f"listens on http://{host}:{port} for region {hub.region.id}")
     else:
         say(f"runs as {', '.join(sorted(parts))} for region {hub.region.id}")
+    if watch is not None:
+        say(f"is watched at http://{settings.watch_address}/metrics")
     async with asyncio.TaskGroup() as group:
+        if watch is not None:
+            group.create_task(serve_watch(hub, sockets=[watch], stop=told))
         if door is not None:
             group.create_task(serve_door(hub, sockets=[door], stop=told))
         group.create_task(hub.run(told, parts))
     say("stopped; what was under way is done or will be taken up at the next start")
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise stop(Exit.USAGE, "SCHAKEL_WATCH_ADDRESS: host:port")
+    return host.strip("[]"), int(port)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,11 +18,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
 from schakel.failpoints import Failpoint, hit
+from schakel.operating import CommitSizes
 from schakel.store.db import Db, Reach, Undone, Violated, unavailable
 
 T = TypeVar("T")
 
 BATCH: Final = 200  # items in one commit; measured: more gives nothing
+SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200)  # bounds of the histogram of commits
 
 
 @dataclass(slots=True)
@@ -107,6 +110,24 @@ class _Queue:
             self.changed.notify_all()
 
 
+class _Sizes:
+    """Counts how many pieces of work share a commit. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(SIZES) + 1)
+        self._total = 0
+        self._lock = threading.Lock()
+
+    def add(self, size: int) -> None:
+        with self._lock:
+            self._counts[bisect_left(SIZES, size)] += 1
+            self._total += size
+
+    def now(self) -> CommitSizes:
+        with self._lock:
+            return CommitSizes(SIZES, tuple(self._counts), self._total)
+
+
 class Engine:
     """Runs work on the database: `write` shares commits, `read` sees what was committed."""
 
@@ -114,6 +135,7 @@ class Engine:
         self._backend = backend
         self._waiting_limit = waiting_limit
         self._queue = _Queue()
+        self._sizes = _Sizes()
         self._readers = ThreadPoolExecutor(max_workers=readers, thread_name_prefix="schakel-reader")
         self._writers = [
             threading.Thread(target=self._run, name=f"schakel-writer-{place}", daemon=True) for place in range(writers)
@@ -125,6 +147,10 @@ class Engine:
     def trouble(self) -> str | None:
         """Why the last commit failed; None after one that went well."""
         return self._backend.trouble
+
+    def sizes(self) -> CommitSizes:
+        """From the start of the process on."""
+        return self._sizes.now()
 
     async def write(
         self,
@@ -161,6 +187,7 @@ class Engine:
 
     def _run(self) -> None:
         while batch := self._queue.take():
+            self._sizes.add(len(batch))
             try:
                 self._backend.commit(batch)
             except Exception as fault:  # one of ours: nobody may wait for ever, and the next batch goes on

@@ -22,7 +22,7 @@ from schakel.ledger_records import (
     DeadlineStep,
     RunningDeadline,
 )
-from schakel.operating import Backlog, Erased, Pause, Progress, Selection, Stuck, WrappedKey
+from schakel.operating import Backlog, CommitSizes, Erased, Pause, Progress, Selection, Stuck, WrappedKey
 from schakel.ports import Decide, DecideAct, DecideAnswer, DecideParked, DecideParkedCase, ShareSecrecy, TellSource
 from schakel.records import (
     Accepted,
@@ -344,6 +344,9 @@ class SqlStore:
 
     async def rewrap(self, pairs: Sequence[tuple[WrappedKey, bytes]]) -> int:
         return await self._engine.write(lambda db: operations.rewrap(db, pairs), weight=len(pairs))
+
+    def commits(self) -> CommitSizes:
+        return self._engine.sizes()
 
     async def health(self) -> Health:
         """After a commit that failed, a small real write tells whether it is over."""
