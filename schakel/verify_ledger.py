@@ -24,7 +24,8 @@ CLOCKS: Final = (
         """SELECT m.id FROM matter m JOIN case_file c ON c.id = m.case_id
         WHERE c.state = 'open' AND (m.machine, m.state) IN (
                 ('effort', 'asked'), ('known-check', 'asked'), ('hand-over', 'proposed'))
-            AND NOT EXISTS (SELECT 1 FROM deadline d WHERE d.subject = m.id AND d.ended_at IS NULL)""",
+            AND NOT EXISTS (SELECT 1 FROM deadline d WHERE d.ended_at IS NULL AND (
+                d.subject = m.id OR (m.machine = 'hand-over' AND d.subject = m.request_id)))""",
         "Er is iets gevraagd in een zaak, en er loopt geen klok",
         "Something was asked in a case, and no clock runs",
     ),
