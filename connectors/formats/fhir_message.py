@@ -24,6 +24,7 @@ from connectors.formats import fhir_answer
 from connectors.formats import fhir_invariants as invariants
 from connectors.formats.fhir_bundle import Index, Resource, type_of
 from connectors.formats.fhir_document import convert
+from connectors.formats.fhir_r4b import structure_findings
 from schakel.errors import Finding, Malformed, UnsupportedFormat
 from schakel.ports import Envelope
 
@@ -145,10 +146,7 @@ def _number(value: Decimal) -> int | float:
 
 
 def _check_structure(bundle: Mapping[str, Any]) -> None:
-    from connectors.formats.fhir_r4b import structure_findings  # it loads the FHIR models: not before it is needed
-
-    findings = structure_findings(bundle)
-    if findings:
+    if findings := structure_findings(bundle):
         raise Malformed(*findings)
 
 

@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Validates a bundle with `fhir.resources`, loaded at the first bundle and not before: it is large.
+"""Validates a bundle as `fhir.resources` does, which is asked only where a compiled schema of it does not fit.
 
-`R4B` is the package's nearest to R4 (its default is R5 and refuses real R4). What it calls unknown is not refused here
-but left to the silent-loss report: extra elements, and resource types it has no model for.
+The schema (fhir_r4b_schema.py) knows a good referral in a hundredth of the time. The library says what is wrong, and
+judges what the schema says nothing of; it is large, and loaded when it is first asked. `R4B` is its nearest to R4 (its
+default is R5 and refuses real R4). What it calls unknown is not refused here but left to the silent-loss report: extra
+elements, and resource types it has no model for.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from importlib.resources import files
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from connectors.formats.fhir_bundle import type_of
 from connectors.formats.fhir_reading import spoken
+from connectors.formats.schema_check import SchemaCheck
 from schakel.errors import Finding
 
 MAX_FINDINGS: Final = 20
@@ -39,8 +44,20 @@ _EN: Final = {
 }
 
 
+@cache
+def quick_check() -> SchemaCheck:
+    """Knows most of what `fhir.resources` takes. Compiled at the first call: a format that validates makes it at
+    start."""
+    return SchemaCheck(json.loads(files("connectors").joinpath("formats", "fhir_r4b.schema.json").read_bytes()))
+
+
 def structure_findings(bundle: Mapping[str, Any]) -> list[Finding]:
     """Where the bundle breaks the structure of FHIR R4: FHIRPath and rule, never the value; empty when it holds."""
+    return [] if quick_check().fits(bundle) else exact_findings(bundle)
+
+
+def exact_findings(bundle: Mapping[str, Any]) -> list[Finding]:
+    """As `fhir.resources` judges it."""
     found: dict[str, Finding] = {}
     for place, rule in _broken(_known(bundle)):
         found.setdefault(place, Finding(place=place, rule=f"fhir-r4-{rule}", nl=_NL[rule], en=_EN[rule]))

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from connectors.formats import fhir_outcome as outcomes
 from connectors.formats.fhir_message import REFERRALS, answer_of, referral_of
+from connectors.formats.fhir_r4b import quick_check
 from connectors.formats.xml import starts_like_xml
 from schakel.errors import Refusal
 from schakel.ledger_records import AnswerOutcome
@@ -24,7 +25,7 @@ _HEAD: Final = 4096  # bytes in which the root element's namespace is looked for
 
 
 class FhirXml:
-    """Stateless. `validate`: check the structure with `fhir.resources` too, loaded at the first message."""
+    """Stateless. `validate`: check the structure as `fhir.resources` does too."""
 
     name = "fhir-xml"
     media_types: tuple[str, ...] = (MEDIA_TYPE, "application/xml", "text/xml")
@@ -32,6 +33,8 @@ class FhirXml:
     def __init__(self, *, validate: bool = True, mapping: str = REFERRALS) -> None:
         self._validate = validate
         self._mapping = mapping
+        if validate:
+            quick_check()  # compiled now, and not while a household waits
 
     def recognises(self, body: bytes) -> bool:
         return starts_like_xml(body) and _NAMESPACE.search(body[:_HEAD]) is not None

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 
 class SchemaCheck:
@@ -36,4 +38,6 @@ class SchemaCheck:
 
     @cached_property
     def _exact(self) -> Draft202012Validator:
+        from jsonschema import Draft202012Validator  # a large library, for documents that are wrong
+
         return Draft202012Validator(self._schema)

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, Final
-
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any, Final
 
 from mappings.shape import UNKNOWN
 from schakel.errors import Finding
 from schakel.strict_yaml import dotted, near
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 MAX_FINDINGS: Final = 20
 _LOOKED_AT: Final = 1_000
