@@ -79,8 +79,8 @@ CLOCKS: Final = (
         UNION ALL
         SELECT d.id FROM deadline d JOIN matter m ON m.id = d.subject
         WHERE d.ended_at IS NULL AND (m.machine, m.state) NOT IN (
-            ('effort', 'asked'), ('known-check', 'asked'), ('hand-over', 'proposed'), ('hand-over', 'lapsed'),
-            ('admission', 'reported'), ('admission', 'triage'))""",
+            ('effort', 'asked'), ('known-check', 'asked'), ('known-check', 'no-answer'), ('hand-over', 'proposed'),
+            ('hand-over', 'lapsed'), ('admission', 'reported'), ('admission', 'triage'))""",
         "Er is geantwoord en de klok loopt nog",
         "There is an answer and the clock runs still",
     ),
