@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from schakel.message import Code, FreeText, Frozen
+from schakel.message import Code, Contact, FreeText, Frozen
 from schakel.region import PartnerId, Serves
 
 AskedRole = Literal["partner", "lead", "duo", "process-director", "case-director"]
@@ -66,14 +66,19 @@ class Form(Frozen):
 
 
 class InvolvementForm(Form):
-    """A partner is asked in, established as involved or released, asked to leave, or takes the case over."""
+    """A partner is asked in, established as involved or released, asked to leave, or takes the case over; or its answer
+    by telephone or letter is written down (`word`). `withdraw`: a coordinator ends what its partner does not end."""
 
-    action: Literal["ask", "establish", "release", "withdrawal", "hand-over"]
+    action: Literal["ask", "establish", "release", "withdrawal", "withdraw", "hand-over", "word"]
     partner: PartnerId
     role: AskedRole = "partner"
     phase: Code | None = None
     serves: Serves | None = None
     municipality: Code | None = None  # of a hand-over: where the case goes on
+    answer: Literal["in-consideration", "confirmed", "declined", "withdrawn", "completed", "noted"] | None = None
+    reason_code: Code | None = None
+    reason_text: FreeText | None = None
+    contact: Contact | None = None
     reason: FreeText | None = None
 
     @property
@@ -89,10 +94,14 @@ class InvolvementForm(Form):
 
     @model_validator(mode="after")
     def _fits_the_action(self) -> Self:
-        if self.action in ("withdrawal", "hand-over") and self.reason is None:
+        if self.action in ("withdrawal", "withdraw", "hand-over") and self.reason is None:
             raise ValueError("involvement: this needs a reason")
         if self.action != "ask" and (self.phase is not None or self.serves is not None):
             raise ValueError("involvement: phase and serves belong to asking")
+        if (self.action == "word") != (self.answer is not None):
+            raise ValueError("involvement: answer belongs to word, and word needs it")
+        if self.action != "word" and (self.reason_code or self.reason_text or self.contact):
+            raise ValueError("involvement: reason code, reason text and contact belong to word")
         return self
 
 
@@ -124,7 +133,8 @@ class KnownCheckForm(Form):
 
 
 class EventForm(Form):
-    """Something happened in the case: a milestone, the weighing's outcome (MDA++), or a partner's voice in it."""
+    """Something happened in the case: a milestone, the weighing's outcome (MDA++), a partner's voice in it, a `note`;
+    or the lead takes back what it asked (`cancel`)."""
 
     event: Code
     at: AwareDatetime | None = None
@@ -135,10 +145,11 @@ class EventForm(Form):
     partner: PartnerId | None = None  # of `voice`, whose; of `ask-voice`, of whom (none: the whole covenant)
     voice: Literal["admit", "not-admit", "abstain"] | None = None
     contact_history: FreeText | None = None
+    matter: Short | None = None  # of `cancel`: what was asked, by the id that its reply gave
 
     @property
     def kind(self) -> str:
-        return self.event if self.event in ("admission", "voice", "ask-voice") else "milestone"
+        return self.event if self.event in ("admission", "voice", "ask-voice", "note", "cancel") else "milestone"
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -151,6 +162,8 @@ class EventForm(Form):
             raise ValueError("event: outcome belongs to admission, and admission needs it")
         if (self.event == "voice") != (self.voice is not None):
             raise ValueError("event: voice belongs to the event voice, and it needs one")
+        if (self.event == "cancel") != (self.matter is not None):
+            raise ValueError("event: matter belongs to cancel, and cancel needs it")
         return self
 
 

@@ -45,11 +45,15 @@ def add_to(group: typer.Typer) -> None:
         ("establish", establish),
         ("release", release),
         ("withdrawal", withdrawal),
+        ("withdraw", withdraw),
+        ("word", word),
         ("hand-over", hand_over),
         ("effort", effort),
+        ("cancel", cancel),
         ("known-check", known_check),
         ("event", event),
         ("admission", admission),
+        ("note", note),
         ("close", close),
         ("ledger", ledger),
     ):
@@ -118,6 +122,43 @@ def withdrawal(
     _act("involvements", case, form, by, reason, medium, evidence, as_json)
 
 
+def withdraw(
+    case: Case,
+    partner: Partner,
+    by: By,
+    reason: Reason,
+    role: Role = "partner",
+    medium: Medium = "own-system",
+    evidence: Evidence = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ends what a partner does not end itself."""
+    form = {"action": "withdraw", "partner": partner, "role": role, "reason": reason}
+    _act("involvements", case, form, by, reason, medium, evidence, as_json)
+
+
+def word(
+    case: Case,
+    partner: Partner,
+    answer: Annotated[str, typer.Option("--answer", help="confirmed, declined, in-consideration, withdrawn, …")],
+    by: By,
+    reason: Reason,
+    role: Role = "partner",
+    code: Annotated[str | None, typer.Option("--reason-code", help="Of declined, as partners say it.")] = None,
+    words: Annotated[str | None, typer.Option("--reason-text", help="Why, in the partner's words.")] = None,
+    name: Annotated[str | None, typer.Option("--contact", help="Who can be reached there.")] = None,
+    phone: Annotated[str | None, typer.Option("--phone", help="At which number.")] = None,
+    medium: Medium = "phone",
+    evidence: Evidence = None,
+    as_json: AsJson = False,
+) -> None:
+    """Writes down what a partner answered by telephone or letter."""
+    form: dict[str, Any] = {"action": "word", "partner": partner, "role": role, "answer": answer}
+    form |= {"reasonCode": code, "reasonText": words}
+    form |= {"contact": {"name": name or "", "phone": phone or ""}} if name or phone else {}
+    _act("involvements", case, form, by, reason, medium, evidence, as_json)
+
+
 def hand_over(
     case: Case,
     to: Annotated[str, typer.Option("--to", help="The team that is to take over.")],
@@ -153,6 +194,20 @@ def effort(
     form = {"partner": partner, "role": role, "direction": direction, "level": level, "reason": reason}
     form |= {"from": start.isoformat(), "until": until.replace(tzinfo=LOCAL).isoformat()}
     _act("effort-requests", case, form, by, reason, medium, evidence, as_json)
+
+
+def cancel(
+    case: Case,
+    matter: Annotated[str, typer.Option("--matter", help="The id of what was asked (schakel case ledger).")],
+    by: By,
+    reason: Reason,
+    medium: Medium = "own-system",
+    evidence: Evidence = None,
+    as_json: AsJson = False,
+) -> None:
+    """Takes back what was asked: effort, or a hand-over."""
+    form = {"event": "cancel", "matter": matter, "reason": reason}
+    _act("events", case, form, by, reason, medium, evidence, as_json)
 
 
 def known_check(
@@ -197,6 +252,19 @@ def admission(
     """Records what the weighing decided (MDA++: ZVH-01, ZVH-02, ZVH-03)."""
     form = {"event": "admission", "outcome": outcome, "reason": reason}
     _act("events", case, form, by, reason, medium, evidence, as_json)
+
+
+def note(
+    case: Case,
+    note: Annotated[str, typer.Option("--note", help="What should stand in the ledger.")],
+    by: By,
+    reason: Reason,
+    medium: Medium = "own-system",
+    evidence: Evidence = None,
+    as_json: AsJson = False,
+) -> None:
+    """Puts a note in the ledger, in a closed case too; it changes nothing."""
+    _act("events", case, {"event": "note", "note": note}, by, reason, medium, evidence, as_json)
 
 
 def close(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx2
@@ -91,9 +92,51 @@ async def test_a_repeat_under_the_same_key_changes_nothing(case: Case) -> None:
     assert {"plan", "year"} <= {one["kind"] for one in ledger["deadlines"]}
 
 
+async def test_what_a_partner_said_by_telephone_is_written_down_and_effort_taken_back(case: Case) -> None:
+    assert (await case.act("involvements", {"action": "ask", "partner": "de-waag"})).status_code == 200
+    said = {
+        "action": "word",
+        "partner": "de-waag",
+        "answer": "confirmed",
+        "medium": "phone",
+        "evidence": "met de balie",
+    }
+    assert (await case.act("involvements", said)).json()["made"]["state"] == "confirmed"
+    now = case.house.hub.clock.now()
+    terms = {"partner": "de-waag", "direction": "raise", "level": "twee keer per week", "reason": "Onrust"}
+    times = {"from": now.isoformat(), "until": (now + timedelta(days=7)).isoformat()}
+    asked = await case.act("effort-requests", {**terms, **times})
+    assert asked.status_code == 200, asked.text
+    matter = asked.json()["made"]["id"]
+    back = await case.act("events", {"event": "cancel", "matter": matter, "reason": "Het is rustig."})
+    assert back.json()["made"] == {"id": matter, "state": "cancelled"}
+    assert (await case.act("events", {"event": "note", "note": "Gebeld met de school."})).status_code == 200
+    ledger = (await case.lead.get(f"/v1/cases/{case.reference}/ledger")).json()
+    (confirmed,) = [one for one in ledger["entries"] if one["event"] == "confirm" and one["medium"] == "phone"]
+    assert (confirmed["by"], confirmed["words"]["evidence"]) == ("perspektief", "met de balie")
+
+
+@pytest.mark.parametrize(
+    ("body", "rule"),
+    [
+        ({"action": "withdraw", "partner": "lokaal-team-delft", "role": "duo"}, "act:only-a-coordinator"),
+        ({"action": "hand-over", "partner": "vvt", "role": "lead"}, ""),
+    ],
+)
+async def test_who_may_what_holds_at_the_door(case: Case, body: dict[str, Any], rule: str) -> None:
+    done = await case.act("involvements", {**body, "reason": "Proef"})
+    assert done.status_code == (403 if rule else 200), done.text
+    assert not rule or [one["rule"] for one in done.json()["errors"]] == [rule]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "rule"),
     [
+        ("involvements", {"action": "word", "partner": "de-waag"}, "schema:value-error"),
+        ("involvements", {"action": "ask", "partner": "de-waag", "answer": "confirmed"}, "schema:value-error"),
+        ("involvements", {"action": "ask", "partner": "de-waag", "reasonCode": "other"}, "schema:value-error"),
+        ("events", {"event": "cancel"}, "schema:value-error"),
+        ("events", {"event": "first-visit", "matter": "x"}, "schema:value-error"),
         ("involvements", {"action": "ask", "partner": "bestaat-niet"}, "ask:unknown-partner"),
         ("events", {"event": "admission"}, "schema:value-error"),
         ("effort-requests", {"partner": "de-waag"}, "schema:missing"),
