@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from schakel.acts import declines, hand_over
+from schakel.acts import admission, declines, hand_over
 from schakel.acts.refusals import refused
 from schakel.acts.tools import (
     Tools,
@@ -24,9 +24,9 @@ from schakel.acts.tools import (
     together,
 )
 from schakel.acts.withdrawal import left
-from schakel.ledger_records import AnswerArrival, CaseLedger, EndedDeadline, Involved, LedgerDecision, NewEntry
+from schakel.ledger_records import Act, AnswerArrival, CaseLedger, EndedDeadline, Involved, LedgerDecision, NewEntry
 from schakel.records import NewAlarm
-from schakel.region import ANSWER, CHECK
+from schakel.region import ANSWER, CHECK, LEADING
 from schakel.states import Machine, RequestState, Role, next_state
 
 COORDINATOR: Final = "coordinator"
@@ -120,9 +120,12 @@ def effects(
     said = LedgerDecision(entries=(kept,), alarms=(_contradicted(one, tools),) if weighed.contradicts else ())
     if not is_open(case):
         return together([said, LedgerDecision(ended=_over(case, one, weighed))])
-    told = LedgerDecision(deliveries=tools.telling.answered(case.sources, one.role, weighed.event, arrival.id))
+    candidate = candidacy(case, one.id) is not None  # a hand-over is told of when it is done
+    sources = () if candidate else tools.telling.answered(case.sources, one.role, weighed.event, arrival.id)
     follows = _follows(arrival, case, one, weighed, tools)
-    return together([said, follows, _turns(arrival, case, one, weighed, detail, tools), told])
+    turns = _turns(arrival, case, one, weighed, detail, tools)
+    weighs = _weighs(arrival, case, one, detail, tools)
+    return together([said, follows, LedgerDecision(deliveries=sources), turns, weighs])
 
 
 def name_of(word: str, weighed: Weighed) -> str:
@@ -178,6 +181,27 @@ def _over(case: CaseLedger, one: Involved, weighed: Weighed) -> tuple[EndedDeadl
 
 
 # -- the case ----------------------------------------------------------------------------------------------------------
+
+
+def _weighs(
+    arrival: AnswerArrival, case: CaseLedger, one: Involved, detail: dict[str, Any], tools: Tools
+) -> LedgerDecision:
+    """MDA++: the process director's own system says with the answer what the weighing decided (StUF ZVH-01, 02, 03)."""
+    outcome = detail.get("admission")
+    if outcome is None or one.role not in LEADING or not admission.undecided(case):
+        return LedgerDecision()
+    words = {"outcome": outcome, "reason": detail.get("reasonText") or arrival.reason_code or outcome}
+    contact = detail.get("contact") or {}
+    act = Act(
+        id=tools.new_id(),
+        kind="admission",
+        actor=arrival.partner,
+        reference=arrival.reference,
+        at=arrival.received_at,
+        fields=words,
+        name=contact.get("name", ""),
+    )
+    return admission.admission(act, case, tools)
 
 
 def _turns(

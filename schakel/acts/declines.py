@@ -18,8 +18,8 @@ from schakel.region import DUO, LEADING, TurningPoint
 from schakel.states import CaseState, Machine, ParkCause, RequestState, Role
 
 COORDINATOR: Final = "coordinator"
-ON_HOLD: Final = "on-hold"
-RESUMED: Final = "resumed"
+ON_HOLD: Final[TurningPoint] = "on-hold"
+RESUMED: Final[TurningPoint] = "resumed"
 SUPERSEDE: Final = "supersede"
 REROUTED: Final = "rerouted"
 GONE: Final = frozenset({RequestState.WITHDRAWN, RequestState.COMPLETED, RequestState.SUPERSEDED})
@@ -72,22 +72,21 @@ def confirmed(case: CaseLedger, one: Involved, tools: Tools, *, happened: str) -
     waited = one.state == RequestState.DECLINED and side_of(one.role) == "lead"
     if not waited or others_on(case, one.role, one.id):
         return LedgerDecision()
-    return LedgerDecision(deliveries=goes_on(case, tools, happened))
+    return LedgerDecision(deliveries=_duo_told(case, tools, RESUMED, happened))  # sources hear that it confirmed
 
 
 def goes_on(case: CaseLedger, tools: Tools, happened: str) -> tuple[ToldSource, ...]:
     """Duo and sources hear that the case no longer waits for a person."""
-    return _all_told(case, tools, RESUMED, happened)
+    return (*_duo_told(case, tools, RESUMED, happened), *tools.telling.turned(case.sources, RESUMED, happened))
 
 
 def _waiting(case: CaseLedger, tools: Tools, happened: str) -> tuple[ToldSource, ...]:
-    return _all_told(case, tools, ON_HOLD, happened)
+    return (*_duo_told(case, tools, ON_HOLD, happened), *tools.telling.turned(case.sources, ON_HOLD, happened))
 
 
-def _all_told(case: CaseLedger, tools: Tools, kind: TurningPoint, happened: str) -> tuple[ToldSource, ...]:
+def _duo_told(case: CaseLedger, tools: Tools, kind: str, happened: str) -> tuple[ToldSource, ...]:
     duo = [one for one in case.involved if one.role in DUO and one.state in LIVE]
-    notices = [notice for one in duo for notice in told(case, tools, kind, happened, one.partner, one.role)]
-    return (*notices, *tools.telling.turned(case.sources, kind, happened))
+    return tuple(notice for one in duo for notice in told(case, tools, kind, happened, one.partner, one.role))
 
 
 def _others_of_kind(case: CaseLedger, one: Involved, tools: Tools) -> tuple[tuple[str, str], ...]:

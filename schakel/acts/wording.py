@@ -11,7 +11,7 @@ from schakel.acts.refusals import DECLINE_REASONS, OTHER, refused
 from schakel.message import Answer
 from schakel.region import DUO, LEADING
 
-_KEPT: Final = ("reasonText", "contact", "rerouteTo", "answeredAt", "level", "until")
+_KEPT: Final = ("reasonText", "contact", "rerouteTo", "answeredAt", "level", "until", "admission")
 
 
 def check_reason(answer: Answer) -> None:

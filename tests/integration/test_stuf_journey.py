@@ -155,9 +155,11 @@ async def test_from_veilig_thuis_to_the_zvhh_and_back(chain: Chain, valid: Calla
     assert (outcome.outcome, outcome.request_state) == ("recorded", "confirmed")
     assert (await chain.states(message_id))["zvhh"] == "confirmed"
 
-    (feedback,) = chain.vt.journal
-    assert local_name(feedback) == "uitkomstMeldingGeneriekDi01"
-    valid(feedback)
+    feedback, weighed = chain.vt.journal  # the ZVHH directs it, and the weighing has admitted it: ZVH-01 says both
+    for each in (feedback, weighed):
+        assert local_name(each) == "uitkomstMeldingGeneriekDi01"
+        valid(each)
+    assert text(weighed, "JZ:object/JZ:statuscode") == "ZVH-01"
     assert text(feedback, "JZ:object/JZ:uwIdentificatie") == "VT-ZAAK-2026-131"
     assert text(feedback, "JZ:object/JZ:statuscode") == "ZVH-01"
     said = text(feedback, "JZ:object/JZ:toelichtendeinformatie/JZ:omschrijving")
@@ -235,6 +237,23 @@ async def test_what_each_outcome_means_as_an_answer(
     assert (said.outcome, said.request_state) == (outcome, state)
 
 
+@pytest.mark.parametrize(("code", "state"), [("ZVH-01", "admitted"), ("ZVH-02", "triage"), ("ZVH-03", "referred-back")])
+async def test_what_the_weighing_decided_comes_by_its_code_and_goes_back_by_it(
+    chain: Chain, code: str, state: str, valid: Callable[[etree._Element], None]
+) -> None:
+    await chain.referral("mda-delft")
+    await chain.answers(chain.zvhh.outcome(_reference(chain.zvhh.journal[0]), code, contact=CALL))
+    duo = chain.stage.views()["lokaal-team-delft"][0]
+    case = await chain.stage.hub.store.ledger("lokaal-team-delft", duo["case"]["reference"])
+    assert case is not None
+    assert [(one.machine, one.state) for one in case.matters] == [("admission", state)]
+    assert text(chain.vt.journal[-1], ".//JZ:statuscode") == code
+    for each in chain.vt.journal:
+        valid(each)
+    admission_clocks = [clock for clock in case.deadlines if clock.kind == "admission"]
+    assert bool(admission_clocks) == (state == "triage")
+
+
 async def test_feedback_after_a_confirmation_is_kept_and_changes_nothing(chain: Chain) -> None:
     message_id = await chain.referral("mda-delft")
     reference = _reference(chain.zvhh.journal[0])
@@ -244,7 +263,7 @@ async def test_feedback_after_a_confirmation_is_kept_and_changes_nothing(chain: 
     again = await chain.answers(chain.zvhh.outcome(reference, "VT-01-01", text="Nog een vraag."))
     assert again.outcome == "repeated"
     assert (await chain.states(message_id))["zvhh"] == "confirmed"
-    assert len(chain.vt.journal) == 1
+    assert len(chain.vt.journal) == 2  # confirmed, and admitted
 
 
 async def test_a_confirmation_without_somebody_to_call_is_refused(chain: Chain) -> None:
@@ -258,7 +277,7 @@ async def test_where_it_should_go_is_kept_and_told_to_a_person(chain: Chain) -> 
     await chain.referral("mda-delft")
     reference = _reference(chain.zvhh.journal[0])
     await chain.answers(chain.zvhh.outcome(reference, "VT-99", route=("00000099000000009001", "Een ander huis")))
-    assert {alarm.cause for alarm in await chain.stage.hub.store.alarms()} >= {"reroute-asked"}
+    assert [row.cause for row in await chain.stage.hub.store.parked()] == ["reroute-asked"]
     duo = chain.stage.views()["lokaal-team-delft"][0]
     matrix = await chain.stage.hub.involvement.case_view(
         chain.stage.partner("lokaal-team-delft"), duo["case"]["reference"], now=chain.stage.clock.now()
@@ -432,7 +451,16 @@ async def test_going_back_on_an_answer_is_told_each_time(chain: Chain) -> None:
     reference = _reference(chain.zvhh.journal[0])
     for code in ("ZVH-01", "ZVH-01", "ZVH-03", "ZVH-01"):
         await chain.answers(chain.zvhh.outcome(reference, code, contact=CALL))
-    assert [text(each, ".//JZ:statuscode") for each in chain.vt.journal] == ["ZVH-01", "ZVH-02", "ZVH-01"]
+    said = [text(each, ".//JZ:toelichtendeinformatie/JZ:omschrijving") or "" for each in chain.vt.journal]
+    assert [line.split(".")[0] for line in said] == [
+        "Het team dat de leiding heeft, heeft bevestigd dat het deze melding oppakt",
+        "Het weegoverleg heeft de melding toegelaten (ZVH-01)",
+        "Het team dat de leiding zou nemen heeft de melding afgewezen; de regiocoördinator beslist wie haar krijgt",
+        "De melding ligt bij een mens",
+        "Het team dat de leiding heeft, heeft bevestigd dat het deze melding oppakt",
+    ]
+    # what was weighed stays weighed, whoever directs it
+    assert {text(each, ".//JZ:statuscode") for each in chain.vt.journal} == {"ZVH-01"}
 
 
 async def test_who_sent_vtmelding_hears_vtterugkoppeling(chain: Chain, valid: Callable[[etree._Element], None]) -> None:
