@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Makes identifiers: UUIDv7 (RFC 9562), in order of time and never guessable."""
+"""Identifiers: makes UUIDv7 (RFC 9562), in order of time and never guessable; and knows a citizen service number."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from operator import mul
+from typing import Final
 from uuid import UUID
 
 ENTROPY_BYTES = 10
+_WEIGHTS: Final = (9, 8, 7, 6, 5, 4, 3, 2, -1)
 
 
 def uuid7(now: datetime, entropy: bytes) -> UUID:
@@ -23,3 +26,11 @@ def uuid7(now: datetime, entropy: bytes) -> UUID:
     first = random >> 64 & 0xFFF
     second = random & (1 << 62) - 1
     return UUID(int=milliseconds << 80 | 0x7 << 76 | first << 64 | 0b10 << 62 | second)
+
+
+def is_bsn(text: str) -> bool:
+    """Nine digits that keep the eleven-test, and are not all zero (which keeps it too, and means unknown)."""
+    if len(text) != 9 or not text.isascii() or not text.isdigit() or text == "000000000":
+        return False
+    total: int = sum(map(mul, _WEIGHTS, map(int, text)))
+    return total % 11 == 0

@@ -8,6 +8,7 @@ list. Each text that a person can write freely, or that can give whereabouts awa
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
@@ -16,7 +17,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
-from stdnum.nl import bsn as bsn_number
+
+from schakel.identifiers import is_bsn
 
 CASE_MESSAGE: Final = "case-message@1"
 REFERRAL: Final = "referral@1"
@@ -46,7 +48,7 @@ MemberId = Annotated[str, Field(min_length=1, max_length=64)]
 
 def _eleven_test(value: str) -> str:
     """BSN: eleven-test, and not the sentinels that mean unknown or unborn (Uitvoeringsregeling Wmo 2015, annex)."""
-    if len(value) != 9 or not bsn_number.is_valid(value) or value == "000000000":
+    if not is_bsn(value):
         raise ValueError("bsn: eleven-test")
     return value
 
@@ -153,7 +155,11 @@ class Willingness(StrEnum):
 
 # -- parts -------------------------------------------------------------------------------------------------------------
 
-_PARTIAL = {Precision.DAY: "%Y-%m-%d", Precision.MONTH: "%Y-%m", Precision.YEAR: "%Y"}
+_PARTIAL = {
+    Precision.DAY: re.compile(r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}"),
+    Precision.MONTH: re.compile(r"[1-9][0-9]{3}-[0-9]{2}"),
+    Precision.YEAR: re.compile(r"[1-9][0-9]{3}"),
+}
 
 
 class PartialDate(Frozen):
@@ -168,14 +174,18 @@ class PartialDate(Frozen):
             if self.value is not None:
                 raise ValueError("date: an unknown date has no value")
             return self
-        form = _PARTIAL[self.precision]
-        try:
-            fits = self.value is not None and datetime.strptime(self.value, form).strftime(form) == self.value  # noqa: DTZ007
-        except ValueError:
-            fits = False
-        if not fits:
+        if self.value is None or not _PARTIAL[self.precision].fullmatch(self.value) or not _is_day(self.value):
             raise ValueError("date: value does not fit its precision")
         return self
+
+
+def _is_day(value: str) -> bool:
+    """Whether the calendar has it; of a year or month its first day."""
+    try:
+        date.fromisoformat(f"{value}-01-01"[:10])
+    except ValueError:
+        return False
+    return True
 
 
 class Address(Frozen):

@@ -18,10 +18,9 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import unquote
 
-from stdnum.nl import bsn as bsn_number
-
 from connectors.formats.strict_json import read_json
 from schakel.errors import Finding, Forbidden, Malformed, UnsupportedFormat
+from schakel.identifiers import is_bsn
 
 STRUCTURED: Final = "application/cloudevents+json"
 PREFIX: Final = "ce-"
@@ -154,7 +153,7 @@ def _faults(attributes: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]
     for name, value in attributes.items():
         if not _NAME.fullmatch(name) or not isinstance(value, str | int):
             yield name, "attribute", "Dit is geen geldig attribuut", "This is no valid attribute"
-        elif name not in _COUNTED and any(bsn_number.is_valid(each) for each in _NINE_DIGITS.findall(str(value))):
+        elif name not in _COUNTED and any(is_bsn(each) for each in _NINE_DIGITS.findall(str(value))):
             nl = "Dit lijkt op een burgerservicenummer; attributen komen in logboeken terecht"
             yield name, "no person in context", nl, "This looks like a citizen service number; attributes get logged"
     for name, rule, nl, en in _RULES:

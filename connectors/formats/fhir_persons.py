@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from stdnum.nl import bsn as bsn_number
-
 from connectors.formats.fhir_bundle import Index, Resource
 from connectors.formats.fhir_elements import (
     COMMENT,
@@ -28,6 +26,7 @@ from connectors.formats.fhir_elements import (
 )
 from connectors.formats.fhir_reading import Node, Plain, Reading, compact
 from schakel.errors import Finding
+from schakel.identifiers import is_bsn
 
 BSN_SYSTEMS: Final = ("http://fhir.nl/fhir/NamingSystem/bsn", "urn:oid:2.16.840.1.113883.2.4.6.3")
 ROLE: Final = "urn:schakel:role"
@@ -271,17 +270,13 @@ def _numbers(reading: Reading, body: Node) -> Plain:
             plain.setdefault("bsnAbsent", "unknown")
         elif number == _UNBORN_BSN:
             plain |= {"bsnAbsent": "not-applicable", "unborn": True}
-        elif number is not None and valid_bsn(number):
+        elif number is not None and is_bsn(number):
             plain.setdefault("bsn", number)
         elif number is None:
             plain.setdefault("bsnAbsent", absent_reason(reading, item, "value") or "unknown")
     if "bsn" in plain:
         plain.pop("bsnAbsent", None)
     return plain
-
-
-def valid_bsn(number: str) -> bool:
-    return len(number) == 9 and number.isascii() and number != _UNKNOWN_BSN and bool(bsn_number.is_valid(number))
 
 
 def bsn_findings(resource: Resource) -> list[Finding]:
@@ -296,7 +291,7 @@ def bsn_findings(resource: Resource) -> list[Finding]:
         number = number.strip() if isinstance(number, str) else number
         if number is None or number in (_UNKNOWN_BSN, _UNBORN_BSN):
             continue
-        if isinstance(number, str) and valid_bsn(number):
+        if isinstance(number, str) and is_bsn(number):
             numbers.add(number)
             continue
         place = f"{resource.place}.identifier[{position}].value"

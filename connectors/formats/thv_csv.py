@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from stdnum.nl import bsn as bsn_number
 
 import mappings
 from connectors.formats.csv_table import Table, TableRow, fault, read_csv, refuse, write_csv
 from connectors.formats.json_reply import accepted_json
 from schakel.errors import Finding, Malformed, Refusal, UnsupportedFormat
+from schakel.identifiers import is_bsn
 from schakel.ports import Envelope, Receipt, Reply
 from schakel.strict_yaml import near
 
@@ -225,7 +225,7 @@ def _bsn(text: str) -> str:
     digits = re.sub(r"[\s.]", "", text)
     if digits.lower() in ("0", "onbekend"):
         return _BSN_UNKNOWN
-    if re.fullmatch(r"[0-9]{8}", digits, re.ASCII) and bsn_number.is_valid(f"0{digits}"):
+    if re.fullmatch(r"[0-9]{8}", digits, re.ASCII) and is_bsn(f"0{digits}"):
         return f"0{digits}"
     return digits
 

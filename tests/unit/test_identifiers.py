@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stdnum.nl import bsn
 
-from schakel.identifiers import uuid7
+from schakel.identifiers import is_bsn, uuid7
 
 MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(UTC))
 
@@ -36,3 +37,13 @@ def test_entropy_of_another_length_is_refused() -> None:
 def test_a_time_without_offset_is_refused() -> None:
     with pytest.raises(ValueError, match="offset"):
         uuid7(datetime(2026, 11, 21), bytes(10))
+
+
+@given(st.one_of(st.from_regex(r"\A[0-9]{9}\Z"), st.text(alphabet="0123456789 .-٣", max_size=11)))
+def test_a_citizen_service_number_is_nine_digits_that_keep_the_eleven_test(text: str) -> None:
+    plain = text.isascii() and text.isdigit() and len(text) == 9
+    assert is_bsn(text) == (plain and bool(bsn.is_valid(text)))
+
+
+def test_numbers_that_mean_unknown_and_unborn_are_nobodys() -> None:
+    assert [is_bsn(number) for number in ("000000000", "999999999", "999990019")] == [False, False, True]
