@@ -16,6 +16,7 @@ from psycopg.types.numeric import Int8BinaryDumper
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from schakel.errors import ConfigurationError, Conflict, Finding, Unacceptable
+from schakel.store.columns_postgres import teach
 from schakel.store.db import not_allowed, unavailable
 
 Connection = psycopg.Connection[Any]
@@ -157,6 +158,7 @@ def _settle(connection: Connection) -> None:
     """Whole numbers are one type, so that a statement is prepared once whatever its values. Raises
     ConfigurationError when a commit would be called done that a power cut can undo."""
     connection.adapters.register_dumper(int, Int8BinaryDumper)
+    teach(connection)
     connection.prepared_max = _PREPARED
     found = connection.execute("SHOW synchronous_commit").fetchone()
     if found is None or found[0] not in ("on", "remote_apply"):

@@ -7,7 +7,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from schakel.records import Bell, Decision, KnownOrder, MatchKey, NewDelivery, NewParked, NewRequest, RoutingDecision
+from schakel.records import (
+    Bell,
+    CaseChange,
+    Decision,
+    KnownOrder,
+    MatchKey,
+    NewCase,
+    NewDelivery,
+    NewParked,
+    NewRequest,
+    RoutingDecision,
+)
 from schakel.states import Machine, Role
 from schakel.store import deadlines
 from schakel.store.db import Db
@@ -17,8 +28,10 @@ from schakel.store.rows import findings_json, maybe_text, pairs_json, text
 from schakel.store.terms import Terms
 
 NEW_CASE: Final = """
-INSERT INTO case_file (id, programme, municipality, urgency, state, state_ordinal, opened_at, wrapped_key)
-VALUES (:id, :programme, :municipality, :urgency, :state, 1, :now, :wrapped_key)"""
+INSERT INTO case_file (id, programme, municipality, urgency, state, state_ordinal, opened_at, wrapped_key, order_end,
+    secrecy, secrecy_version, max_ordinal)
+VALUES (:id, :programme, :municipality, :urgency, :state, 1, :now, :wrapped_key, :order_end,
+    :secrecy, :secrecy_version, :max_ordinal)"""
 
 # What a message changes of its case; a new secrecy raises the version.
 CHANGE_CASE: Final = """
@@ -105,22 +118,43 @@ def write_case(db: Db, decision: Decision, *, now: datetime) -> None:
     """The case, before the message that points at it."""
     if decision.case_id is None:
         return
-    if decision.new_case is not None:
-        new = decision.new_case
-        db.put(
-            NEW_CASE,
-            id=decision.case_id,
-            programme=new.programme,
-            municipality=new.municipality,
-            urgency=decision.change.urgency or "normal",
-            state=begin(db, Machine.CASE, decision.case_id, "open", Author(Role.HUB, "hub", now)),
-            now=text(now),
-            wrapped_key=new.wrapped_key,
-        )
-    change = decision.change
+    change, new = decision.change, decision.new_case
+    if new is None:
+        _change_case(db, decision.case_id, change)
+    else:
+        _new_case(db, decision.case_id, new, change, now=now)
+    if change.order_over:
+        deadlines.end_started(db, decision.case_id, ORDER_IMPOSED, by=ORDER_OVER, now=now)
+    for started in decision.deadlines:
+        (deadlines.start if new is None else deadlines.first)(db, decision.case_id, started, now=now)
+    for joined, secrecy in change.shared:
+        db.put(SHARE_SECRECY, id=joined, secrecy=secrecy)
+    add_keys(db, decision.case_id, decision.keys, programme=None if new is None else new.programme)
+    for order in change.orders:
+        add_order(db, decision.case_id, order)
+
+
+def _new_case(db: Db, case_id: str, new: NewCase, change: CaseChange, *, now: datetime) -> None:
+    db.put(
+        NEW_CASE,
+        id=case_id,
+        programme=new.programme,
+        municipality=change.municipality or new.municipality,
+        urgency=change.urgency or "normal",
+        state=begin(db, Machine.CASE, case_id, "open", Author(Role.HUB, "hub", now)),
+        now=text(now),
+        wrapped_key=new.wrapped_key,
+        order_end=None if change.order_over else maybe_text(change.order_end),
+        secrecy=change.secrecy,
+        secrecy_version=int(change.secrecy is not None),
+        max_ordinal=change.max_ordinal,
+    )
+
+
+def _change_case(db: Db, case_id: str, change: CaseChange) -> None:
     db.put(
         CHANGE_CASE,
-        id=decision.case_id,
+        id=case_id,
         municipality=change.municipality,
         urgency=change.urgency,
         order_end=maybe_text(change.order_end),
@@ -129,16 +163,6 @@ def write_case(db: Db, decision: Decision, *, now: datetime) -> None:
         secrecy=change.secrecy,
         max_ordinal=change.max_ordinal,
     )
-    if change.order_over:
-        deadlines.end_started(db, decision.case_id, ORDER_IMPOSED, by=ORDER_OVER, now=now)
-    for started in decision.deadlines:
-        deadlines.start(db, decision.case_id, started, now=now)
-    for joined, secrecy in change.shared:
-        db.put(SHARE_SECRECY, id=joined, secrecy=secrecy)
-    programme = None if decision.new_case is None else decision.new_case.programme
-    add_keys(db, decision.case_id, decision.keys, programme=programme)
-    for order in change.orders:
-        add_order(db, decision.case_id, order)
 
 
 def write_rest(

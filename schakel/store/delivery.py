@@ -83,8 +83,8 @@ DUE: Final = """
 SELECT d.id, d.recipient, d.case_id, d.crashes, r.breaker_open_until IS NOT NULL AS probe
 FROM delivery d
 JOIN recipient r ON r.partner = d.recipient
-JOIN lane l ON l.recipient = d.recipient AND l.case_id = d.case_id
-WHERE d.state = 'waiting' AND d.next_at <= :now AND l.token IS NULL
+WHERE d.state = 'waiting' AND d.next_at <= :now
+    AND (SELECT l.token FROM lane l WHERE l.recipient = d.recipient AND l.case_id = d.case_id) IS NULL
     AND (:every = 1 OR d.id = ANY(:only))
     AND (d.late = 1 OR NOT EXISTS (
         SELECT 1 FROM delivery e

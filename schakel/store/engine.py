@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, Protocol, TypeVar
 
 from schakel.failpoints import Failpoint, hit
@@ -22,16 +23,22 @@ from schakel.operating import CommitSizes
 from schakel.store.db import Db, Reach, Undone, Violated, unavailable
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 BATCH: Final = 200  # items in one commit; measured: more gives nothing
 SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200)  # bounds of the histogram of commits
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
-    """One piece of work that waits for a commit, and who waits for it."""
+    """One piece of work that waits for a commit, and who waits for it.
 
-    work: Callable[[Db], Any]
+    With `items`, `work` takes a list of them and gives a result for each, and is called once for all jobs of a batch
+    that have the same work.
+    """
+
+    work: Callable[..., Any]
+    items: Sequence[Any] | None
     points: tuple[Failpoint, Failpoint] | None
     reach: Reach | None
     weight: int
@@ -40,18 +47,33 @@ class Job:
     result: Any = None
     error: BaseException | None = None
 
-    def run(self, db: Db) -> None:
-        """In a savepoint: an error rolls this job back and no other. Raises Undone, which fails the batch."""
-        self.result = self.error = None
-        try:
-            with db.savepoint():
-                self.result = self.work(db)
-        except Undone:
-            raise
-        except Violated as error:
-            self.error = error.refusal
-        except Exception as error:
-            self.error = error
+
+def run_all(db: Db, batch: Sequence[Job]) -> None:
+    """Each in a savepoint: an error rolls back one piece of work and no other. Raises Undone, which fails the batch."""
+    alike: dict[int, list[Job]] = {}
+    for job in batch:
+        alike.setdefault(id(job) if job.items is None else id(job.work), []).append(job)
+    for jobs in alike.values():
+        _run(db, jobs)
+
+
+def _run(db: Db, jobs: Sequence[Job]) -> None:
+    work, items = jobs[0].work, [item for job in jobs for item in job.items or ()]
+    error: BaseException | None = None
+    results: Any = None
+    try:
+        with db.savepoint():
+            results = work(db) if jobs[0].items is None else iter(work(db, items))
+    except Undone:
+        raise
+    except Violated as violated:
+        error = violated.refusal
+    except Exception as fault:
+        error = fault
+    for job in jobs:
+        job.error = error
+        if error is None:
+            job.result = results if job.items is None else list(islice(results, len(job.items)))
 
 
 class Backend(Protocol):
@@ -159,18 +181,34 @@ class Engine:
         points: tuple[Failpoint, Failpoint] | None = None,
         reach: Reach | None = None,
         weight: int = 1,
-        refuse_when_full: bool = False,
     ) -> T:
         """What `work` returned, after COMMIT; what it raised, after its savepoint was rolled back.
 
-        `work` may be called again when its transaction was lost. Raises Unacceptable when the commit failed, or, with
-        `refuse_when_full`, when too much waits already. A caller that goes away does not take its work back.
+        `work` may be called again when its transaction was lost. Raises Unacceptable when the commit failed, or, in
+        `write_each` with `refuse_when_full`, when too much waits already. A caller that goes away does not take its
+        work back.
         """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.put(Job(work, None, points, reach, weight, loop, future))
+        return await future
+
+    async def write_each(
+        self,
+        work: Callable[[Db, list[Item]], Sequence[T]],
+        items: Sequence[Item],
+        *,
+        points: tuple[Failpoint, Failpoint] | None = None,
+        reach: Reach | None = None,
+        refuse_when_full: bool = False,
+    ) -> list[T]:
+        """As `write`, with a result for each item; whoever calls with the very same `work` shares a call of it."""
+        weight = len(items)
         if refuse_when_full and self._queue.weight + weight > self._waiting_limit:
             raise unavailable("store:too-much-waits", retry_after=2)
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(Job(work, points, reach, weight, loop, future))
+        future: asyncio.Future[list[T]] = loop.create_future()
+        self._queue.put(Job(work, items, points, reach, weight, loop, future))
         return await future
 
     async def read(self, work: Callable[[Db], T]) -> T:

@@ -22,9 +22,9 @@ from psycopg.rows import dict_row
 from schakel.errors import Conflict, Unacceptable
 from schakel.store.connections_postgres import Connection, Connections, lasting, lost, race, translated
 from schakel.store.db import NEXT_NUMBER, Reach, Undone, Violated, unavailable
-from schakel.store.engine import Job, hit_after, hit_before
+from schakel.store.engine import Job, hit_after, hit_before, run_all
 from schakel.store.rows import Row
-from schakel.store.statements_postgres import COLUMNS, Statements, Written
+from schakel.store.statements_postgres import COLUMNS, Statements, Together, Written
 
 T = TypeVar("T")
 
@@ -90,10 +90,23 @@ class PostgresDb:
             return []
         if self._statements.writes(sql):
             self._written.at_once()
+        together = self._statements.asked(sql, asked[0])
+        if together is not None:
+            return self._at_one_go(together, asked)
         with self._connection.pipeline():
             self._send()
             cursors = [self._execute(sql, values) for values in asked]
             return [cursor.fetchall() for cursor in cursors]
+
+    def _at_one_go(self, together: Together, asked: Sequence[dict[str, Any]]) -> list[list[Row]]:
+        found: list[list[Row]] = [[] for _ in asked]
+        with self._connection.pipeline():
+            self._send()
+            cursor = self._connection.cursor(row_factory=dict_row, binary=True)
+            rows = cursor.execute(together.sql, together.columns(asked), prepare=True).fetchall()
+        for row in rows:
+            found[row.pop("place") - 1].append(row)
+        return found
 
     def numbered(self, recipient: str, case_id: str, write: Callable[[int], None]) -> None:
         """Together: after all other work, counters in order of their names. With care: at once, all counters being
@@ -296,8 +309,7 @@ class PostgresBackend:
             with self._connections.use() as connection, _whole_or_not(connection):
                 db = PostgresDb(connection, self._own(connection), careful=careful)
                 db.begin(_reach(batch))
-                for job in batch:
-                    job.run(db)
+                run_all(db, batch)
                 db.write_numbers()
                 hit_before(batch)
                 committing = True

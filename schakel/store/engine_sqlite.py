@@ -18,7 +18,7 @@ import apsw
 
 from schakel.errors import Conflict, Unacceptable
 from schakel.store.db import NEXT_NUMBER, Undone, Violated, not_allowed, unavailable
-from schakel.store.engine import Job, hit_after, hit_before
+from schakel.store.engine import Job, hit_after, hit_before, run_all
 from schakel.store.rows import Row
 
 T = TypeVar("T")
@@ -165,8 +165,7 @@ class SqliteBackend:
         try:
             db = self._ready()
             db.begin()
-            for job in batch:
-                job.run(db)
+            run_all(db, batch)
             hit_before(batch)
             db.commit()
         except Undone as undone:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from schakel.errors import Conflict, Finding, Refusal, Unacceptable
 from schakel.ports import Decide
@@ -16,16 +16,9 @@ from schakel.store.alarms import raise_alarm
 from schakel.store.db import Db, Reach, Undone, Violated
 from schakel.store.decision import write_case, write_rest
 from schakel.store.events import Author, begin
-from schakel.store.facts import facts_of
+from schakel.store.first_look import FirstLook
 from schakel.store.rows import Row, findings, findings_json, maybe_text, text
 from schakel.store.terms import REFERENCE_CONFLICT, Terms
-
-# A message that we know by its source and reference, and how it first stood.
-KNOWN: Final = """
-SELECT m.id, m.digest, m.first_warnings, e.to_state AS first_state
-FROM message m
-JOIN state_event e ON e.machine = 'message' AND e.object_id = m.id AND e.ordinal = 1
-WHERE m.source = :source AND m.message_reference = :reference"""
 
 # Which references of a source are kept.
 AMONG: Final = """
@@ -69,24 +62,36 @@ class Kept:
         return replace(self.accepted, bells=tuple(self.bells))
 
 
+class Asked(NamedTuple):
+    """An arrival, and by whose rules it is decided."""
+
+    arrival: Arrival
+    decide: Decide
+
+
 def reach(arrivals: Sequence[Arrival]) -> Reach:
     """Equal references and shared keys wait for each other."""
     names = tuple(f"message:{arrival.source}:{arrival.message_reference}" for arrival in arrivals)
     return Reach(names=names, keys=tuple(key for arrival in arrivals for key in arrival.keys))
 
 
-def accept_all(db: Db, arrivals: Sequence[Arrival], decide: Decide, terms: Terms) -> list[Kept | Refusal]:
+def accept_all(db: Db, asked: Sequence[Asked], *, terms: Terms) -> list[Kept | Refusal]:
     """One outcome per arrival, in order; each in a savepoint of its own."""
-    return [_guarded(db, arrival, decide, terms) for arrival in arrivals]
+    look = FirstLook(db, [each.arrival for each in asked])
+    return [_guarded(db, each, look, terms) for each in asked]
 
 
-def _guarded(db: Db, arrival: Arrival, decide: Decide, terms: Terms) -> Kept | Refusal:
+def _guarded(db: Db, asked: Asked, look: FirstLook, terms: Terms) -> Kept | Refusal:
     """An arrival that violates something is refused alone; a fault in deciding too, for nothing may be half kept."""
+    arrival = asked.arrival
     try:
         with db.savepoint():
-            known = db.one(KNOWN, source=arrival.source, reference=arrival.message_reference)
+            known = look.known(arrival)
             if known is None:
-                return _accept(db, arrival, decide, terms)
+                decision = asked.decide(arrival, look.facts(arrival))
+                kept = _accept(db, arrival, decision, terms)
+                look.touched(arrival, decision)
+                return kept
             if known["digest"] == arrival.digest:
                 return Kept(_first_answer(db, known))
             raise_alarm(db, _reference_conflict(known["id"], terms), now=arrival.received_at)
@@ -101,8 +106,7 @@ def _guarded(db: Db, arrival: Arrival, decide: Decide, terms: Terms) -> Kept | R
         return _not_kept(f"intake:{type(error).__name__}")
 
 
-def _accept(db: Db, arrival: Arrival, decide: Decide, terms: Terms) -> Kept:
-    decision = decide(arrival, facts_of(db, arrival.keys))
+def _accept(db: Db, arrival: Arrival, decision: Decision, terms: Terms) -> Kept:
     author = Author(Role.HUB, "hub", arrival.received_at)
     db.put(
         ADD_RAW,

@@ -196,7 +196,7 @@ CREATE TABLE routing_decision (
 CREATE TABLE recipient (
     partner            TEXT PRIMARY KEY,
     last_number        BIGINT NOT NULL DEFAULT 0,
-    forgotten          BIGINT  NOT NULL DEFAULT 0, -- numbers whose ledger has reached its end
+    forgotten          BIGINT NOT NULL DEFAULT 0, -- numbers whose ledger has reached its end
     breaker_open_until TEXT
 );
 
@@ -548,17 +548,23 @@ END $$;
 CREATE TRIGGER case_file_closes AFTER UPDATE OF closed_at ON case_file FOR EACH ROW
 WHEN (NEW.closed_at IS NOT NULL) EXECUTE FUNCTION case_file_closes();
 
--- Each move writes its audit row, and brings the state column along: no code path can forget it. A first event comes
--- before its object. A delivery that becomes delivered gets its time with the same stroke.
-CREATE FUNCTION state_event_follows() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Each move writes its audit row: no code path can forget it.
+CREATE FUNCTION state_event_audited() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO audit (at, actor, action, object, detail)
-    VALUES (NEW.at, NEW.actor, NEW.machine || ':' || NEW.event, NEW.object_id,
-            NEW.ordinal || ' ' || NEW.from_state || ' > ' || NEW.to_state || ' as ' || NEW.role
-            || CASE WHEN NEW.reason = '' THEN '' ELSE ': ' || NEW.reason END);
-    IF NEW.ordinal = 1 THEN
-        RETURN NULL;
-    END IF;
+    SELECT at, actor, machine || ':' || event, object_id,
+        ordinal || ' ' || from_state || ' > ' || to_state || ' as ' || role
+            || CASE WHEN reason = '' THEN '' ELSE ': ' || reason END
+    FROM written;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER state_event_audited AFTER INSERT ON state_event REFERENCING NEW TABLE AS written
+FOR EACH STATEMENT EXECUTE FUNCTION state_event_audited();
+
+-- Each move brings the state column along; a first event comes before its object. A delivery that becomes delivered gets
+-- its time with the same stroke.
+CREATE FUNCTION state_event_follows() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
     CASE NEW.machine
     WHEN 'delivery' THEN
         UPDATE delivery SET state = NEW.to_state, state_ordinal = NEW.ordinal,
@@ -580,8 +586,8 @@ BEGIN
     END CASE;
     RETURN NULL;
 END $$;
-CREATE TRIGGER state_event_follows AFTER INSERT ON state_event
-FOR EACH ROW EXECUTE FUNCTION state_event_follows();
+CREATE TRIGGER state_event_follows AFTER INSERT ON state_event FOR EACH ROW WHEN (NEW.ordinal > 1)
+EXECUTE FUNCTION state_event_follows();
 
 -- A state column is not typed by hand either: only the last event's state fits.
 CREATE FUNCTION state_guard() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -111,6 +111,7 @@ class SqlStore:
         self._engine = engine
         self._terms = terms
         self._signer = signer
+        self._accept = partial(intake.accept_all, terms=terms)
 
     # -- intake --
 
@@ -118,11 +119,11 @@ class SqlStore:
         return await self._engine.read(lambda db: intake.known(db, source, references))
 
     async def accept_many(self, arrivals: Sequence[Arrival], decide: Decide) -> list[Accepted | Refusal]:
-        kept = await self._engine.write(
-            lambda db: intake.accept_all(db, arrivals, decide, self._terms),
+        kept = await self._engine.write_each(
+            self._accept,
+            [intake.Asked(arrival, decide) for arrival in arrivals],
             points=_ACCEPT,
             reach=intake.reach(arrivals),
-            weight=len(arrivals),
             refuse_when_full=True,
         )
         return [one.told() if isinstance(one, intake.Kept) else one for one in kept]

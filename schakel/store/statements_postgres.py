@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from schakel.store.columns_postgres import column
+
 Values = dict[str, Any]
 
 _WORDS: Final = re.compile(r"'(?:[^']|'')*'|/\*!postgresql (.*?)\*/|(?<![:\w]):([a-z_]\w*)|%", re.DOTALL)
@@ -17,6 +19,8 @@ _INSERT: Final = re.compile(
 )
 _PLACE: Final = re.compile(r"\s*(?::(\w+)|[\w']+)\s*")
 _READS: Final = re.compile(r"\s*(?:SELECT|WITH)\b")
+
+_KINDS: Final = {str: "text", bytes: "bytea", int: "bigint"}
 
 # Column → its type, of every table of the hub.
 COLUMNS: Final = """
@@ -31,14 +35,7 @@ class Together:
     types: Mapping[str, str]
 
     def columns(self, rows: Sequence[Values]) -> Values:
-        columns: Values = {}
-        for name in self.types:
-            column = [row[name] for row in rows]
-            # An array of nothing has no type of its own: it goes as text.
-            columns[name] = (
-                column if any(one is not None for one in column) else "{" + ",".join(["NULL"] * len(column)) + "}"
-            )
-        return columns
+        return {name: column(kind, [row[name] for row in rows]) for name, kind in self.types.items()}
 
 
 class Statements:
@@ -49,6 +46,7 @@ class Statements:
         self._own: dict[str, str] = {}
         self._writes: dict[str, bool] = {}
         self._together: dict[str, Together | None] = {}
+        self._asked: dict[str, Together] = {}
 
     def own(self, sql: str) -> str:
         """`:name` becomes psycopg's placeholder, and what is meant for PostgreSQL alone is let through."""
@@ -78,20 +76,39 @@ class Statements:
         places = [_PLACE.fullmatch(value) for value in values.split(",")]
         types: dict[str, str] = {}
         selected = []
-        for column, place in zip(names, places, strict=True):
-            kind = self._types.get((table, column))
+        for name, place in zip(names, places, strict=True):
+            kind = self._types.get((table, name))
             if place is None or kind is None:
                 return None
             value = place.group(1)
             selected.append(place.group(0).strip() if value is None else f"wanted.{value}")
             if value is not None:
                 types[value] = kind
-        arrays = ", ".join(f"%({name}){'b' if kind == 'bytea' else 's'}::{kind}[]" for name, kind in types.items())
         own = (
             f"INSERT INTO {table} ({columns}) SELECT {', '.join(selected)} "  # noqa: S608 (our own statement)
-            f"FROM unnest({arrays}) AS wanted ({', '.join(types)}){conflict or ''}"
+            f"FROM unnest({_arrays(types)}) AS wanted ({', '.join(types)}){conflict or ''}"
         )
         return Together(own, types)
+
+    def asked(self, sql: str, values: Values) -> Together | None:
+        """A query for many sets of values like these: each row begins with the place of its set, from 1. None: it is
+        asked one by one."""
+        kinds = {name: _KINDS.get(type(value)) for name, value in values.items()}
+        if self.writes(sql) or "/*!postgresql" in sql or None in kinds.values():
+            return None
+        if sql not in self._asked:
+            types = {name: str(kind) for name, kind in kinds.items()}
+            inner = _WORDS.sub(lambda found: f"wanted.{found.group(2)}" if found.group(2) else _own_word(found), sql)
+            own = (
+                f"SELECT wanted.place, found.* FROM unnest({_arrays(types)}) "  # noqa: S608 (our own statement)
+                f"WITH ORDINALITY AS wanted ({', '.join(types)}, place) CROSS JOIN LATERAL ({inner}) AS found"
+            )
+            self._asked[sql] = Together(own, types)
+        return self._asked[sql]
+
+
+def _arrays(types: Mapping[str, str]) -> str:
+    return ", ".join(f"%({name})b::{kind}[]" for name, kind in types.items())
 
 
 def _own_word(found: re.Match[str]) -> str:
@@ -108,7 +125,8 @@ class Scope:
     """A piece of work, with what it put."""
 
     lengths: list[int]  # of the groups, when it began
-    puts: bool = False
+    puts: bool = False  # some of it waits to be sent
+    own: bool = False  # and not all of that by a piece of work inside it
     sent: bool = False  # some of it is with the server
 
 
@@ -135,6 +153,8 @@ class Written:
         self.groups[self._place][1].append(values)
         for scope in self._scopes:
             scope.puts = True
+        if self._scopes:
+            self._scopes[-1].own = True
 
     def first(self, sql: str, values: Values) -> None:
         """Goes before all that was put."""
@@ -149,13 +169,13 @@ class Written:
         taken = self._locks + self.groups
         for scope in self._scopes:
             scope.sent = scope.sent or scope.puts
-            scope.puts, scope.lengths = False, []
+            scope.puts, scope.own, scope.lengths = False, False, []
         self.groups, self._locks, self._places, self._place = [], [], {}, 0
         return taken
 
     def enter(self) -> Scope:
         """A piece of work begins, which depends on no other that is not sent yet, but on the one around it."""
-        if not any(scope.puts for scope in self._scopes):
+        if not any(scope.own for scope in self._scopes):
             self._place = 0
         scope = Scope([len(rows) for _, rows in self.groups])
         self._scopes.append(scope)
