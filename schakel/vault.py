@@ -71,6 +71,11 @@ class FileVault:
         self._open: OrderedDict[tuple[bytes, str], AESGCM] = OrderedDict()
         self._lock = threading.Lock()
 
+    @property
+    def versions(self) -> int:
+        """How many master keys it has."""
+        return len(self._masters)
+
     def new_key(self, owner: str) -> bytes:
         """A new data key for `owner` (a case or raw referral id), wrapped by the newest master key."""
         return self._wrap(secrets.token_bytes(_KEY_BYTES), owner)

@@ -14,6 +14,7 @@ from schakel.cli import (
     db,
     deliveries,
     demo,
+    doctor,
     drop,
     home,
     mapping,
@@ -71,6 +72,7 @@ app.command("status")(case.status)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("states")(states.states)
+app.command("doctor")(doctor.doctor)
 app.command("schema")(schema.schema)
 app.add_typer(case.group, name="case")
 app.add_typer(queues.group, name="queues")

@@ -10,6 +10,7 @@ from schakel.store.connections_postgres import Connections, shown
 from schakel.store.database_postgres import check, create_tables, has_tables, migrate, standing
 from schakel.store.engine import Engine
 from schakel.store.engine_postgres import PostgresBackend
+from schakel.store.examine import Examined, examine_postgres
 from schakel.store.sql import Opening, SqlStore
 from schakel.store.versions import Standing
 
@@ -40,6 +41,9 @@ class PostgresDatabase:
 
     def migrate(self) -> Standing:
         return migrate(self._url)
+
+    def examine(self) -> Examined:
+        return examine_postgres(self._url)
 
     def open(self, opening: Opening) -> SqlStore:
         """A server that is absent is found when it comes; when it is there, the database must be one to work with."""

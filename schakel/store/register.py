@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from schakel.errors import ConfigurationError, Finding
+from schakel.store.examine import Examined
 from schakel.store.postgres import PostgresDatabase
 from schakel.store.sql import Opening, SqlStore
 from schakel.store.sqlite import SqliteDatabase
@@ -32,6 +33,9 @@ class Database(Protocol):
 
     def migrate(self) -> Standing:
         """Brings an older schema forward; how it stood before."""
+
+    def examine(self) -> Examined:
+        """Durability, clock and version of what is there."""
 
     def open(self, opening: Opening) -> SqlStore: ...
 

@@ -10,6 +10,7 @@ from schakel.audit import Signer
 from schakel.store.database import check_database, create_database, standing
 from schakel.store.engine import Engine
 from schakel.store.engine_sqlite import SqliteBackend
+from schakel.store.examine import Examined, examine_sqlite
 from schakel.store.sql import Opening, SqlStore
 from schakel.store.terms import AlarmTimes, Keeping, Sentences, Terms
 from schakel.store.versions import Standing
@@ -39,6 +40,9 @@ class SqliteDatabase:
 
     def migrate(self) -> Standing:
         return check_database(self._path)
+
+    def examine(self) -> Examined:
+        return examine_sqlite(self._path)
 
     def open(self, opening: Opening) -> SqlStore:
         """Brings an older schema forward."""
