@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.formats.json_patch import json_patch, merge_patch
@@ -133,6 +133,7 @@ def test_a_short_patch_makes_nothing_large_or_deep(rule: str, patch: list[Any]) 
     assert time.process_time() - began < 2
 
 
+@settings(deadline=None)
 @given(document=_json, operations=_operations)
 def test_any_patch_changes_a_copy_or_is_refused(document: Any, operations: Any) -> None:
     before = repr(document)
