@@ -46,6 +46,8 @@ NoticeKind = Literal[
     "known-check-answered",
     "hand-over-asked",
     "hand-over-accepted",
+    "hand-over-declined",
+    "hand-over-cancelled",
     "on-hold",
     "resumed",
     "closed",
@@ -60,7 +62,7 @@ ASKING: Final[frozenset[NoticeKind]] = frozenset(
 # These tell what a partner has said.
 ANSWERED: Final[frozenset[NoticeKind]] = frozenset({"effort-answered", "known-check-answered"})
 # Nobody's word stands behind these: that a team declined is its own, and told to who may see the matrix, there.
-BY_HUB: Final[frozenset[NoticeKind]] = frozenset({"effort-ended", "on-hold", "resumed"})
+BY_HUB: Final[frozenset[NoticeKind]] = frozenset({"effort-ended", "hand-over-declined", "on-hold", "resumed"})
 # These say whose part it is about, to whom it is not about.
 ABOUT: Final[frozenset[NoticeKind]] = frozenset({*ANSWERED, "effort-ended", "hand-over-accepted"})
 _EFFORT: Final = ("direction", "level", "from", "until")
@@ -75,6 +77,8 @@ TERMS: Final[Mapping[NoticeKind, tuple[str, ...]]] = {
     "known-check-answered": ("answer", "reason"),
     "hand-over-asked": ("role", "municipality", "reason"),
     "hand-over-accepted": ("role", "municipality", "to"),
+    "hand-over-declined": ("role", "to"),  # or not answered in time
+    "hand-over-cancelled": ("role", "reason"),
     "on-hold": (),
     "resumed": (),
     "closed": (),

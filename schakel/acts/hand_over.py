@@ -57,6 +57,8 @@ from schakel.states import HandOverState, Machine, ParkCause, RequestState, Role
 HAND_OVER: Final = "hand-over"
 ASKED: Final = "hand-over-asked"
 ACCEPTED: Final = "hand-over-accepted"
+DECLINED: Final = "hand-over-declined"
+CANCELLED: Final = "hand-over-cancelled"
 SUPERSEDE: Final = "supersede"
 ROLES: Final = tuple(sorted(LEADING | DUO))
 OPEN: Final = frozenset({HandOverState.PROPOSED, HandOverState.LAPSED})  # lapsed: the candidate may still answer
@@ -210,7 +212,22 @@ def _accepted(case: CaseLedger, one: Involved, matter: Matter, *, at: datetime, 
     kind: TurningPoint = "lead-changed" if side_of(one.role) == "lead" else "duo-changed"
     sources = LedgerDecision(deliveries=tools.telling.turned(case.sources, kind, happened))
     follows = _duo_likewise(case, one, terms, at=at, tools=tools)
-    return together([done, *_told(case, one, at=at, tools=tools), sources, *follows])
+    # the old team hears that its part has ended; whoever takes part, who has it now
+    to = (one.partner, one.role)
+    notices = _told(case, ACCEPTED, to, _on_it(case, one.id), at=at, tools=tools)
+    return together([done, *notices, sources, *follows])
+
+
+def _on_it(case: CaseLedger, but: str) -> list[Involved]:
+    """Everybody who takes part or was asked to; no candidate."""
+    return [one for one in case.involved if one.state in LIVE and one.id != but and candidacy(case, one.id) is None]
+
+
+def _stay(case: CaseLedger, matter: Matter) -> list[Involved]:
+    """Who keeps the part that did not change hands, and who leads."""
+    return [
+        one for one in _on_it(case, matter.request_id or "") if side_of(one.role) == "lead" or one.role == matter.role
+    ]
 
 
 def _moved(case: CaseLedger, one: Involved, olds: list[Involved]) -> Iterator[MovedDeadline]:
@@ -229,18 +246,20 @@ def _hands_over(each: Involved, one: Involved, terms: Mapping[str, Any]) -> bool
     return each.id == terms.get("from") or (side_of(one.role) == "lead" and each.role == one.role)
 
 
-def _told(case: CaseLedger, one: Involved, *, at: datetime, tools: Tools) -> Iterator[LedgerDecision]:
-    """The old team hears that its part has ended; whoever takes part, who has it now. Where somebody hides, the name of
-    a team can tell in which municipality: only a role that may know such a place reads it."""
+def _told(
+    case: CaseLedger, kind: str, to: tuple[str, str], whom: list[Involved], *, at: datetime, tools: Tools
+) -> Iterator[LedgerDecision]:
+    """`to`: partner and role. Where somebody hides, the name of a team can tell in which municipality: only a role that
+    may know such a place reads it."""
+    partner, role = to
     for openly in (True, False):
-        spoken = {"role": one.role, **({"to": one.partner} if openly else {})}
-        kept = _line(case, tools, case.id, ACCEPTED, (HUB, Role.HUB), at, words=spoken)
+        spoken = {"role": role, **({"to": partner} if openly else {})}
+        kept = _line(case, tools, case.id, kind, (HUB, Role.HUB), at, words=spoken)
         notices = [
             notice
-            for each in case.involved
-            if each.state in LIVE and each.id != one.id and candidacy(case, each.id) is None
+            for each in whom
             if reads_openly(case, {each.role}, tools.region.disclosure, tools.vault) is openly
-            for notice in told(case, tools, ACCEPTED, kept.id, each.partner, each.role)
+            for notice in told(case, tools, kind, kept.id, each.partner, each.role)
         ]
         if notices:
             yield LedgerDecision(entries=(kept,), deliveries=tuple(notices))
@@ -268,7 +287,7 @@ def _duo_likewise(
 def _declined(case: CaseLedger, one: Involved, matter: Matter, *, at: datetime, tools: Tools) -> LedgerDecision:
     """The old team keeps its part; what was asked ends."""
     kept = _line(case, tools, matter.id, "decline", (one.partner, Role.RECIPIENT), at)
-    return LedgerDecision(
+    done = LedgerDecision(
         moves=(
             Transition(Machine.HAND_OVER.value, matter.id, "decline", Role.RECIPIENT.value, one.partner),
             Transition(Machine.REQUEST.value, one.id, SUPERSEDE, Role.HUB.value, HUB, HAND_OVER),
@@ -278,6 +297,8 @@ def _declined(case: CaseLedger, one: Involved, matter: Matter, *, at: datetime, 
         silenced=(one.id,),
         parked=(_parked(tools, at),) if matter.state == HandOverState.PROPOSED else (),  # lapsed: it waits already
     )
+    to = (one.partner, one.role)
+    return together([done, *_told(case, DECLINED, to, _stay(case, matter), at=at, tools=tools)])
 
 
 # -- without a word ----------------------------------------------------------------------------------------------------
@@ -290,12 +311,14 @@ def lapsed(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
         return repeated()
     if matter.valid_until is None or matter.valid_until > act.at:
         return repeated()
-    return LedgerDecision(
+    done = LedgerDecision(
         moves=(Transition(Machine.HAND_OVER.value, matter.id, "lapse", Role.CLOCK.value, CLOCK),),
         entries=(entry(act, case, tools, subject=matter.id, event="lapse", words={}),),
         parked=(_parked(tools, act.at),),
         made={"id": matter.id, "state": HandOverState.LAPSED.value},
     )
+    to = (matter.partner, matter.role)
+    return together([done, *_told(case, DECLINED, to, _stay(case, matter), at=act.at, tools=tools)])
 
 
 def cancel(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
@@ -306,7 +329,9 @@ def cancel(act: Act, case: CaseLedger, tools: Tools) -> LedgerDecision:
         raise refused("hand-over:over", "matter")
     done = ended(case, matter, "cancel", (act.actor, role_of(act, case)))
     kept = entry(act, case, tools, subject=matter.id, event="cancel")
-    return together([done, LedgerDecision(entries=(kept,), made={"id": matter.id, "state": "cancelled"})])
+    notice = told(case, tools, CANCELLED, kept.id, matter.partner, matter.role)
+    made = {"id": matter.id, "state": HandOverState.CANCELLED.value}
+    return together([done, LedgerDecision(entries=(kept,), deliveries=notice, made=made)])
 
 
 def ended(case: CaseLedger, matter: Matter, event: str, by: tuple[str, Role]) -> LedgerDecision:

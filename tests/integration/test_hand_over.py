@@ -211,6 +211,8 @@ async def test_declined_the_old_team_leads_on_and_the_coordinator_decides(stage:
     (row,) = await stage.hub.store.parked()
     assert (row.cause, row.owner) == ("hand-over-declined", "coordinator")
     assert occasions(stage, "thv-pool") == told
+    assert (occasions(stage, VVT), occasions(stage, HERE)) == (["hand-over-declined"], [])
+    assert stage.views()[VVT][-1]["terms"] == {"role": "lead", "to": "Perspektief"}
     await stage.hub.intake.drop(row.id, by="Jo", reason="het blijft zo", now=stage.clock.now())
     assert standing_of(await ledger(stage), stage.hub.region, stage.clock.now()).state is StandingState.COMPLETE
 
@@ -255,6 +257,7 @@ async def test_taken_back_it_is_over_and_a_repetition_is_harmless(stage: Stage) 
     case = await ledger(stage)
     assert [one.state for one in case.matters] == ["cancelled"]
     assert proposed(case) == []
+    assert occasions(stage, PERSPEKTIEF) == ["hand-over-asked", "hand-over-cancelled"]
     again = await propose(stage)
     assert again["id"] != made["id"]
 

@@ -49,6 +49,7 @@ PROSE = {
     "hand-over-asked": {"reason", "function"},
     "admission-decided": {"reason", "function"},
     "hand-over-accepted": {"function"},
+    "hand-over-cancelled": {"reason", "function"},
     "closed": {"function"},
     "asked-voice": {"function"},
 }
