@@ -336,8 +336,8 @@ class LedgerStore(Protocol):
         """None: absent or not sent by this partner. `partner` empty: for operators."""
 
     async def own_requests(self, partner: str, query: RequestQuery, *, after: str, limit: int) -> OwnRequests:
-        """The partner's own requests in cases that are not erased, oldest first, beyond request id `after` ("": from
-        the first). A request's version grows with every change that the partner can see."""
+        """The partner's own requests, and what it is asked beside them, in cases that are not erased; oldest first,
+        beyond id `after` ("": from the first). A version grows with every change that the partner can see."""
 
     async def act_many(self, acts: Sequence[Act], decide: DecideAct) -> list[ActOutcome | Refusal]:
         """One transaction; one outcome per act, in order. `decide` gets the case of the act's reference as it stands

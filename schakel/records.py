@@ -383,14 +383,15 @@ class RequestQuery:
 
     references: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
-    roles: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()  # or kinds of notice
     updated_from: datetime | None = None
     updated_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OwnRequest:
-    """A partner's own request with the last thing it said on it (place ("answer", answer id, "detail"))."""
+    """A partner's own request with the last thing it said on it (place ("answer", answer id, "detail")); or what it was
+    asked beside that, whose state tells what it said."""
 
     id: str
     case_id: str
@@ -404,6 +405,7 @@ class OwnRequest:
     updated_at: datetime
     wrapped_key: bytes
     answer: AnswerRow | None
+    asked_as: str = ""  # a kind of notice (known-check-asked, effort-asked); empty: to take part
 
 
 @dataclass(frozen=True, slots=True)

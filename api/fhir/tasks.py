@@ -143,7 +143,9 @@ class _Tasks:
         if agreed is None:
             raise UnsupportedFormat(_NOT_AGREED)
         # its identity is what was found, whatever stands in the body
-        body = hub.formats[agreed.name].write({**task, "identifier": self._task(hub, partner, own)["identifier"]})
+        ours = self._task(hub, partner, own)
+        kept = {name: ours[name] for name in ("identifier", "code")}
+        body = hub.formats[agreed.name].write({**task, **kept})
         version = if_match if if_match is not None else seen
         try:
             if version not in (None, own.request.version):
@@ -155,7 +157,7 @@ class _Tasks:
             raise
         if outcome.outcome == "parked":
             return words.said(request, fhir_outcome.answered(outcome), 202)
-        if meaning in ("confirmed", "declined") and outcome.request_state != meaning:
+        if meaning in ("confirmed", "declined") and not own.request.asked_as and outcome.request_state != meaning:
             raise Conflict(_OVER)
         return self._shown(request, hub, partner, await self._own(hub, partner, own.request.reference))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from connectors.formats.fhir_answer import REFERENCE
+from connectors.formats.fhir_answer import ANSWER, NOTICE, REFERENCE
 from mappings.codebook import CodebookShelf
 from schakel.involvement import OwnWord
 from schakel.region import Partner
@@ -20,6 +20,7 @@ from schakel.region import Partner
 STATE: Final = "urn:schakel:request-state"
 ASKED_AS: Final = "urn:schakel:asked-as"
 REASON: Final = "urn:schakel:decline-reason"
+SAID: Final = frozenset({"known", "unknown", "adjusted"})  # states that are an answer which no status can give
 FULFILL: Final = "fulfill"  # http://hl7.org/fhir/CodeSystem/task-code
 _OIN: Final = "http://fhir.nl/fhir/NamingSystem/oin"
 _PLACER: Final = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "PLAC"}]}
@@ -63,6 +64,7 @@ def task_of(own: OwnWord, table: TaskTable, *, owner: Partner, hub_name: str, hu
         "code": {
             "coding": [
                 {"system": "http://hl7.org/fhir/CodeSystem/task-code", "code": FULFILL},
+                *([{"system": NOTICE, "code": request.asked_as}] if request.asked_as else []),
                 {"system": ASKED_AS, "code": request.role},
             ]
         },
@@ -81,6 +83,9 @@ def task_of(own: OwnWord, table: TaskTable, *, owner: Partner, hub_name: str, hu
         task["owner"]["reference"] = "#contact"
     else:
         task["owner"] |= {"type": "Organization", **({"identifier": _oin(owner.oins)} if owner.oins else {})}
+    if request.asked_as and request.state in SAID:
+        concept = {"coding": [{"system": ANSWER, "code": "answer"}]}
+        task["output"] = [{"type": concept, "valueCode": request.state}]
     words = {"text": said["reasonText"]} if said.get("reasonText") else {}
     if declined and said.get("reasonCode"):
         task["statusReason"] = {"coding": [{"system": REASON, "code": said["reasonCode"]}], **words}

@@ -109,7 +109,8 @@ class SqliteDb:
     def _execute(self, sql: str, values: dict[str, Any]) -> apsw.Cursor:
         known = self._own.get(sql)
         if known is None:
-            known = self._own[sql] = _ANY.sub(r"IN (SELECT value FROM json_each(:\1))", sql), tuple(_ANY.findall(sql))
+            names = tuple(dict.fromkeys(_ANY.findall(sql)))  # a list that stands twice is written once
+            known = self._own[sql] = _ANY.sub(r"IN (SELECT value FROM json_each(:\1))", sql), names
         text, lists = known
         for name in lists:
             values[name] = json.dumps(values[name])

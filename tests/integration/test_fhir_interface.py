@@ -31,7 +31,7 @@ from tests.integration.stage import JSON, RecordingChannel, RecordingSender, thv
 
 FHIR = "application/fhir+json"
 FHIR_XML = "application/fhir+xml"
-TEAM, LEAD = "lokaal-team-delft", "perspektief"
+TEAM, LEAD, POLICE = "lokaal-team-delft", "perspektief", "politie"
 CONTACT = {
     "contained": [
         {
@@ -54,6 +54,14 @@ PARTNERS = [
     },
     {"id": LEAD, "receives": {"channel": "mailbox", "representation": "case-fhir-xml", "answers": ["fhir-xml"]}},
     {"id": "cit", "sends": {"formats": ["fhir-json", "fhir-xml"]}},
+    {
+        "id": POLICE,
+        "receives": {
+            "channel": "mailbox",
+            "representation": "case-fhir",
+            "answers": ["fhir-json"],
+        },
+    },
 ]
 
 
@@ -591,3 +599,137 @@ async def _withdraw(hub: Hub, request_id: str) -> None:
 
     author = Author(Role.OPERATOR, "operator:proef", hub.clock.now() + timedelta(seconds=1))
     await hub.store._engine.write(lambda db: move(db, Machine.REQUEST, request_id, "withdraw", author))
+
+
+# -- asked beside taking part ------------------------------------------------------------------------------------------
+
+ACTOR = {"name": "P. Jansen", "function": "ICM'er"}
+
+
+def output(name: str, **value: str) -> dict[str, Any]:
+    return {"type": {"coding": [{"system": "urn:schakel:answer", "code": name}]}, **value}
+
+
+async def asks(house: House, path: str, **fields: Any) -> str:
+    """As the team that leads, over HTTP; the member that it asks about."""
+    await house.referred()
+    lead = await house.client(LEAD)
+    bundle = from_xml((await lead.get("/v1/mailbox/1")).content)
+    bodies = [each["resource"] for each in bundle["entry"]]
+    reference = next(each for each in bodies if each["resourceType"] == "ServiceRequest")["identifier"][0]["value"]
+    patient = next(each for each in bodies if each["resourceType"] == "Patient")
+    member: str = next(each["value"] for each in patient["identifier"] if each["system"] == "urn:schakel:member")
+    form = {"actor": ACTOR, **fields, **({"members": [member]} if path == "known-checks" else {})}
+    said = await lead.post(f"/v1/cases/{reference}/{path}", json=form)
+    assert said.status_code == 200, said.text
+    return member
+
+
+async def test_a_question_is_found_read_and_answered_as_a_task(house: House) -> None:
+    member = await asks(house, "known-checks", partners=[POLICE])
+    police = await house.client(POLICE)
+    task = await task_of(police)
+    bundle = (await police.get("/v1/mailbox/1")).json()
+    bodies = {each["resource"]["resourceType"]: each["resource"] for each in bundle["entry"]}
+    assert (task["id"], task["restriction"], task["code"]) == tuple(
+        bodies["Task"][name] for name in ("id", "restriction", "code")
+    )
+    assert bodies["Patient"]["identifier"][0]["value"] == member
+    assert "ServiceRequest" not in bodies
+
+    answered = {**task, "status": "completed", "output": [output("answer", valueCode="known")]}
+    done = await police.put(f"/v1/fhir/Task/{task['id']}", json=answered, headers={"content-type": FHIR})
+    assert done.status_code == 200, done.text
+    shown = done.json()
+    assert (shown["status"], shown["businessStatus"]["coding"][0]["code"]) == ("completed", "known")
+    assert shown["output"] == answered["output"]
+    assert int(shown["meta"]["versionId"]) > int(task["meta"]["versionId"])
+
+    stale = await police.put(
+        f"/v1/fhir/Task/{task['id']}", json=answered, headers={"content-type": FHIR, "if-match": done.headers["etag"]}
+    )
+    assert stale.status_code == 200  # the same again, at the version that it has
+    old = await police.put(
+        f"/v1/fhir/Task/{task['id']}", json=answered, headers={"content-type": FHIR, "if-match": 'W/"1"'}
+    )
+    assert old.status_code == 412
+
+
+async def test_a_question_is_searched_for_by_what_it_asks(house: House) -> None:
+    await asks(house, "known-checks", partners=[POLICE])
+    police, team = await house.client(POLICE), await house.client(TEAM)
+
+    async def found(client: httpx2.AsyncClient, query: str) -> int:
+        total: int = (await client.get(f"/v1/fhir/Task?{query}", headers={"accept": FHIR})).json()["total"]
+        return total
+
+    assert await found(police, "code=known-check-asked") == 1
+    assert await found(police, "code=urn:schakel:notice%7Cknown-check-asked") == 1
+    assert await found(police, "code=effort-asked") == 0
+    assert await found(police, "status=requested") == 1
+    assert await found(police, "status=completed") == 0
+    assert await found(team, "code=known-check-asked") == 0
+
+
+async def test_another_partners_question_is_not_there(house: House) -> None:
+    await asks(house, "known-checks", partners=[POLICE])
+    task = await task_of(await house.client(POLICE))
+    team = await house.client(TEAM)
+    assert (await team.get(f"/v1/fhir/Task/{task['id']}")).status_code == 404
+    answered = {**task, "status": "completed", "output": [output("answer", valueCode="known")]}
+    put = await team.put(f"/v1/fhir/Task/{task['id']}", json=answered, headers={"content-type": FHIR})
+    assert put.status_code == 404
+
+
+async def test_a_status_alone_does_not_say_whether_somebody_is_known(house: House) -> None:
+    await asks(house, "known-checks", partners=[POLICE])
+    police = await house.client(POLICE)
+    task = await task_of(police)
+    done = await police.put(
+        f"/v1/fhir/Task/{task['id']}", json={**task, "status": "completed"}, headers={"content-type": FHIR}
+    )
+    assert done.status_code == 400
+    assert "known-check:answer" in done.text
+    assert (await task_of(police))["status"] == "requested"
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "status"),
+    [
+        ({"status": "accepted"}, "accepted", "accepted"),
+        ({"status": "rejected", "statusReason": {"text": "Geen ruimte."}}, "not-possible", "rejected"),
+        (
+            {
+                "status": "accepted",
+                "output": [output("answer", valueCode="adjusted"), output("level", valueString="eens")],
+            },
+            "adjusted",
+            "accepted",
+        ),
+    ],
+)
+async def test_a_request_for_effort_is_a_task_of_its_own_beside_taking_part(
+    house: House, change: dict[str, Any], state: str, status: str
+) -> None:
+    now = house.hub.clock.now()
+    period = {"from": (now + timedelta(hours=1)).isoformat(), "until": (now + timedelta(days=14)).isoformat()}
+    await asks(
+        house,
+        "effort-requests",
+        partner=TEAM,
+        role="duo",
+        direction="raise",
+        level="twee keer",
+        reason="Rust.",
+        **period,
+    )
+    team = await house.client(TEAM)
+    found = (await team.get("/v1/fhir/Task?code=effort-asked", headers={"accept": FHIR})).json()
+    assert found["total"] == 1
+    task = found["entry"][0]["resource"]
+    done = await team.put(f"/v1/fhir/Task/{task['id']}", json={**task, **change}, headers={"content-type": FHIR})
+    assert done.status_code == 200, done.text
+    assert (done.json()["businessStatus"]["coding"][0]["code"], done.json()["status"]) == (state, status)
+    every = (await team.get("/v1/fhir/Task", headers={"accept": FHIR})).json()
+    assert every["total"] == 2  # taking part is another Task, and stands as it stood
+    assert {each["resource"]["status"] for each in every["entry"]} == {"requested", status}
