@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -16,6 +20,8 @@ from schakel.store.sql import Opening, SqlStore
 from schakel.store.terms import Terms
 from tests.conformance.store_cases import CAUSES, TIMES, Side, TestSigner
 from tests.conformance.store_suite import StoreSuite
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def opened(url: str, **how: Any) -> SqlStore:
@@ -69,3 +75,87 @@ class TestPostgresStore(StoreSuite):
         side = ByHand(url)
         yield side
         side.close()
+
+
+# -- several processes -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def url(database_url: str) -> str:
+    create_tables(database_url)
+    return database_url
+
+
+@pytest.fixture
+def side(url: str) -> Iterator[ByHand]:
+    hand = ByHand(url)
+    yield hand
+    hand.close()
+
+
+def at_once(url: str, work: str, meanwhile: Callable[[], None] | None = None) -> list[Any]:
+    """What two processes tell that begin the same work together; `meanwhile` is called until both have ended."""
+    command = [sys.executable, "-m", "tests.conformance.store_processes", url, work]
+    running = [
+        subprocess.Popen(
+            [*command, tag], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+        for tag in ("one", "two")
+    ]
+    try:
+        for process in running:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in running:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        while meanwhile is not None and any(process.poll() is None for process in running):
+            meanwhile()
+        told = [process.communicate(timeout=90)[0] for process in running]
+        assert [process.returncode for process in running] == [0, 0]
+        return [json.loads(one) for one in told]
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def test_identical_referrals_through_two_processes_are_one_message(url: str, side: ByHand) -> None:
+    new = at_once(url, "identical")
+    assert [len(each) for each in new] == [20, 20]
+    assert sum(sum(each) for each in new) == 1
+    assert side.rows("SELECT (SELECT count(*) FROM message), (SELECT count(*) FROM delivery)") == [(1, 2)]
+
+
+def test_referrals_of_one_household_through_two_processes_are_one_case(url: str, side: ByHand) -> None:
+    assert at_once(url, "household") == [[True] * 20] * 2
+    assert side.rows("SELECT count(*) FROM case_file") == [(1,)]
+    assert side.rows("SELECT count(*) FROM request") == [(2,)]
+    assert side.rows("SELECT min(number), max(number), count(*) FROM delivery GROUP BY recipient") == [(1, 40, 40)] * 2
+
+
+def test_numbers_of_two_processes_have_no_gap_at_any_moment(url: str, side: ByHand) -> None:
+    """So their order is the order of commits: whoever reads on from the last number that he saw misses nothing."""
+    seen: set[tuple[str, int]] = set()
+
+    def look() -> None:
+        found = side.rows("SELECT recipient, count(*), min(number), max(number) FROM delivery GROUP BY recipient")
+        assert all((low, high) == (1, count) for _, count, low, high in found), found
+        seen.update((recipient, count) for recipient, count, _, _ in found)
+
+    told = at_once(url, "strangers", look)
+    look()
+    for partner in ("a-team", "b-team"):
+        own = [each[partner] for each in told]
+        assert all(numbers == sorted(numbers) for numbers in own)
+        assert sorted(own[0] + own[1]) == list(range(1, 401))
+    assert len(seen) > 10  # it really looked while they wrote
+
+
+def test_two_processes_never_get_one_lane(url: str, side: ByHand) -> None:
+    at_once(url, "strangers")
+    taken = at_once(url, "claim")
+    assert len(taken[0]) + len(taken[1]) == 800
+    assert not set(taken[0]) & set(taken[1])
+    assert side.rows("SELECT count(*) FROM delivery WHERE state = 'delivered' AND crashes = 0") == [(800,)]
