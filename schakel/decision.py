@@ -34,7 +34,7 @@ from schakel.message import (
     Programme,
     Referral,
 )
-from schakel.municipality import Resolution
+from schakel.municipality import Directory, Resolution
 from schakel.ports import Envelope, Vault
 from schakel.records import (
     Arrival,
@@ -229,6 +229,7 @@ class Decider:
         self._asking = Asking(region=region, vault=vault, new_id=new_id)
         self._telling = Telling(region=region, new_id=new_id)
         self._region = region
+        self._directory = Directory(region.municipalities)
         self._router = router
         self._eligibility = eligibility
         self._vault = vault
@@ -386,7 +387,7 @@ class Decider:
     def _where(self, referral: Referral, home: _Household, today: date) -> Resolution:
         return municipality.resolve(
             referral,
-            self._region.municipalities,
+            self._directory,
             on=today,
             hides_address=home.hides_address,
             hides_person=home.hides_person,
@@ -450,7 +451,7 @@ class Decider:
             secret_move=municipality.secret_move(
                 referral,
                 home.case.municipality if home.case else None,
-                self._region.municipalities,
+                self._directory,
                 on=today,
                 hides_address=home.hides_address,
                 hides_person=home.hides_person,

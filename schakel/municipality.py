@@ -25,6 +25,7 @@ Answer = Literal["found", "outside", "ambiguous", "none"]
 NETHERLANDS: Final = frozenset(
     {"nl", "nld", "nederland", "netherlands", "thenetherlands", "6030"}
 )  # 6030: BRP table 34
+_DAYS_KEPT: Final = 8  # messages are of today; what waited, of the days before
 _HOME_OF: Final = (MemberRole.VICTIM, None, MemberRole.CHILD, MemberRole.REMOVED)  # None: the main person
 _CAUSES: Final = {
     "none": ParkCause.NO_MUNICIPALITY,
@@ -64,16 +65,32 @@ class Resolution:
         return self.findings[0] if self.findings else None
 
 
+class Directory:
+    """A region's municipalities. What holds on a day is worked out once. Safe to share between threads."""
+
+    def __init__(self, municipalities: Municipalities) -> None:
+        self._municipalities = municipalities
+        self._days: dict[date, _Index] = {}
+
+    def on(self, day: date) -> _Index:
+        index = self._days.get(day)
+        if index is None:
+            if len(self._days) >= _DAYS_KEPT:
+                self._days = {}
+            index = self._days[day] = _Index(self._municipalities, day)
+        return index
+
+
 def resolve(
     content: CaseContent,
-    municipalities: Municipalities,
+    directory: Directory,
     *,
     on: date,
     hides_address: Callable[[Address], bool] = _never,
     hides_person: Callable[[Member], bool] = _never,
 ) -> Resolution:
     """The municipality on that day. `hides_…`: what the case knows as secret beyond this message. Pure."""
-    index = _Index(municipalities, on)
+    index = directory.on(on)
     secret = _secret_keys(content)
 
     def hidden(address: Address) -> bool:
@@ -108,7 +125,7 @@ def resolve(
 def secret_move(
     content: CaseContent,
     current: str | None,
-    municipalities: Municipalities,
+    directory: Directory,
     *,
     on: date,
     hides_address: Callable[[Address], bool] = _never,
@@ -119,7 +136,7 @@ def secret_move(
     registered or gets his post is not where he lives: that is no move."""
     if current is None:
         return False
-    index = _Index(municipalities, on)
+    index = directory.on(on)
     secret = _secret_keys(content)
     homes = [
         address

@@ -19,7 +19,7 @@ from schakel.message import (
     RestrainingOrder,
     Trigger,
 )
-from schakel.municipality import Resolution, resolve, secret_move
+from schakel.municipality import Directory, Resolution, resolve, secret_move
 from schakel.region import Municipalities, Place
 from schakel.region_files import load_region
 from schakel.states import ParkCause
@@ -46,7 +46,7 @@ def referral(*members: Member, order: Address | None = None, incident: Address |
 
 
 def found(content: Referral, book: Municipalities = BOOK, **more: Any) -> Resolution:
-    return resolve(content, book, on=TODAY, **more)
+    return resolve(content, Directory(book), on=TODAY, **more)
 
 
 def at(**address: Any) -> Resolution:
@@ -218,21 +218,31 @@ def test_the_codebook_is_dated():
     )
     book = BOOK.model_copy(update={"entries": (old,)})
     content = referral(order=Address(place="Oudplaats", postcode="2611AA"))
-    assert resolve(content, book, on=date(2026, 11, 2)).code == "0503"
-    assert resolve(content, book, on=date(2026, 11, 3)).code is None
+    directory = Directory(book)  # one for both days
+    assert resolve(content, directory, on=date(2026, 11, 2)).code == "0503"
+    assert resolve(content, directory, on=date(2026, 11, 3)).code is None
 
 
 def test_a_move_that_only_a_secret_address_tells_of_is_seen():
     victim = person(MemberRole.VICTIM, Address(**ZOETERMEER, secret=True))
     content = referral(victim, order=Address(**DELFT))
-    assert secret_move(content, "0503", BOOK, on=TODAY)
-    assert not secret_move(content, "0637", BOOK, on=TODAY)
-    assert not secret_move(content, None, BOOK, on=TODAY)
-    assert not secret_move(referral(order=Address(**ZOETERMEER)), "0503", BOOK, on=TODAY)
+    assert secret_move(content, "0503", Directory(BOOK), on=TODAY)
+    assert not secret_move(content, "0637", Directory(BOOK), on=TODAY)
+    assert not secret_move(content, None, Directory(BOOK), on=TODAY)
+    assert not secret_move(referral(order=Address(**ZOETERMEER)), "0503", Directory(BOOK), on=TODAY)
 
 
 def test_a_secret_address_outside_the_region_is_a_move_and_an_unclear_one_is_not():
     outside = person(MemberRole.VICTIM, Address(place="Rotterdam", postcode="3011AA", secret=True))
     unclear = person(MemberRole.VICTIM, Address(place="Rijswijk", secret=True))
-    assert secret_move(referral(outside), "0503", BOOK, on=TODAY)
-    assert not secret_move(referral(unclear), "0503", BOOK, on=TODAY)
+    assert secret_move(referral(outside), "0503", Directory(BOOK), on=TODAY)
+    assert not secret_move(referral(unclear), "0503", Directory(BOOK), on=TODAY)
+
+
+def test_what_holds_on_a_day_is_worked_out_once_and_few_days_are_kept() -> None:
+    directory = Directory(BOOK)
+    assert directory.on(TODAY) is directory.on(TODAY)
+    first = directory.on(TODAY)
+    for day in range(1, 20):
+        directory.on(date(2026, 1, day))
+    assert directory.on(TODAY) is not first
