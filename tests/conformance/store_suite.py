@@ -17,6 +17,7 @@ from tests.conformance.store_delivery import DeliveryPromises
 from tests.conformance.store_feedback import FeedbackPromises
 from tests.conformance.store_intake import IntakePromises
 from tests.conformance.store_ledger import LedgerPromises
+from tests.conformance.store_notices import NoticePromises
 from tests.conformance.store_operations import OperationsPromises
 from tests.conformance.store_parked import ParkedPromises
 from tests.conformance.store_retention import RetentionPromises
@@ -30,6 +31,7 @@ class StoreSuite(
     LedgerPromises,
     ActPromises,
     FeedbackPromises,
+    NoticePromises,
     ParkedPromises,
     AdminPromises,
     OperationsPromises,
