@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from regions import FOLDER
-from schakel.disclosure import VIEW, Asked, Disclosure, Secrecy, View
+from schakel.disclosure import VIEW, Asked, Disclosure, Secrecy, View, serving
 from schakel.errors import ConfigurationError, PoisonDelivery
 from schakel.message import (
     Address,
@@ -337,3 +337,21 @@ def test_a_table_that_names_an_unknown_field_is_refused():
     row = REGION.disclosure.roles[0].model_copy(update={"fields": ("members.adres",)})
     with pytest.raises(ConfigurationError):
         Disclosure(REGION.disclosure.model_copy(update={"roles": (row,)}), blind=blind)
+
+
+@pytest.mark.parametrize(
+    ("known", "asked_for", "whom"),
+    [
+        ("removed", None, "removed"),
+        ("household", "victim", "victim"),  # narrowed
+        ("unknown", "victim", "victim"),  # filled in
+        ("unknown", "household", "household"),
+        ("removed", "removed", "removed"),
+        ("removed", "victim", "unknown"),  # who works for the one never learns of the other, whoever says so
+        ("removed", "household", "unknown"),
+        ("children", "unknown", "unknown"),
+        ("household", "everybody", "unknown"),
+    ],
+)
+def test_the_leads_word_narrows_or_fills_in_whom_an_organisation_serves(known: Any, asked_for: Any, whom: str):
+    assert serving(known, asked_for) == whom
