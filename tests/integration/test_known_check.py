@@ -14,7 +14,8 @@ import pytest
 from connectors.formats.fhir_xml_convert import from_xml
 from schakel.acting import Said
 from schakel.errors import Forbidden, NotFound, Refusal
-from schakel.ledger_records import ActOutcome
+from schakel.ledger_records import ActOutcome, AnswerOutcome
+from schakel.message import Answer
 from tests.integration.stage import Stage, open_stage, thv
 
 PARTNERS = ["politie", "reclassering", "de-waag"]
@@ -61,14 +62,11 @@ class Asking:
             found.append(json.loads(content))
         return found
 
-    async def says(self, partner: str, question: dict[str, Any], answer: str, **more: Any) -> ActOutcome:
-        outcome = await self.stage.hub.acting.act(
-            "answer",
-            actor=partner,
-            reference=question["request"]["reference"],
-            fields={"answer": answer, **more},
-            now=self.stage.clock.now(),
-        )
+    async def says(self, partner: str, question: dict[str, Any], answer: str, **more: Any) -> AnswerOutcome:
+        """As POST /v1/answers takes it."""
+        said = Answer.model_validate({"reference": question["request"]["reference"], "answer": answer, **more})
+        now = self.stage.clock.now()
+        outcome = await self.stage.hub.involvement.answer(self.stage.partner(partner), said, now=now)
         await self.stage.hub.dispatch.run_once()
         return outcome
 
@@ -143,8 +141,9 @@ async def test_a_partner_sees_its_own_question_and_nobody_elses(asking: Asking) 
     assert not any(partner in json.dumps(own) for partner in ("reclassering", "de-waag"))
     with pytest.raises(NotFound):
         await asking.ledger("reclassering", question["case"]["reference"])
-    with pytest.raises(NotFound):
-        await asking.says("reclassering", question, "known")
+    stranger = await asking.says("reclassering", question, "unknown")
+    assert stranger.outcome == "parked"  # another's reference is nobody's
+    assert [one["terms"]["answer"] for one in asking.told()] == ["known"]
 
 
 async def test_who_knows_somebody_is_no_part_of_the_case(asking: Asking) -> None:
@@ -195,7 +194,7 @@ async def test_an_answer_may_be_late_and_may_change_and_the_lead_hears_each_once
     asking.stage.clock.forward(timedelta(days=9))
     await asking.lapse()
     await asking.lapse()
-    assert (await asking.says("politie", question, "known")).made["state"] == "known"
+    assert (await asking.says("politie", question, "known")).request_state == "known"
     assert (await asking.says("politie", question, "known")).outcome == "repeated"
     await asking.says("politie", question, "unknown")
     assert [one["terms"]["answer"] for one in asking.told()] == ["no-answer", "known", "unknown"]
@@ -278,9 +277,34 @@ async def test_a_refusal_names_the_rule(
 async def test_only_who_leads_asks(asking: Asking) -> None:
     await asking.ask(["politie"], [asking.who("victim")["id"]])
     (question,) = await asking.mailbox("politie")
-    for by, reference in (("politie", question["case"]["reference"]),):
-        with pytest.raises(Forbidden, match="act:only-the-lead"):
-            await asking.ask(["de-waag"], [asking.who("victim")["id"]], by=by, reference=reference)
+    with pytest.raises(Forbidden, match="act:only-the-lead"):
+        await asking.ask(
+            ["de-waag"], [asking.who("victim")["id"]], by="politie", reference=question["case"]["reference"]
+        )
+
+
+async def test_nobody_of_the_households_own_network_is_asked_about_persons(tmp_path: Path) -> None:
+    trainer = {"id": "trainer", "name": "Trainer", "kind": "network"}
+    stage = open_stage(tmp_path, overlay={"partners.yaml": {"partners": [trainer]}})
+    async with stage.hub:
+        asking = await Asking(stage).open()
+        with pytest.raises(Forbidden, match="known-check:no-organisation"):
+            await asking.ask(["trainer"], [asking.who("victim")["id"]])
+
+
+async def test_an_unborn_child_is_not_asked_about(tmp_path: Path) -> None:
+    stage = open_stage(tmp_path)
+    async with stage.hub:
+        people = json.loads(thv("delft-tweede-thv"))["betrokkenen"]
+        unborn = {"id": "ongeboren", "rol": "kind", "ongeboren": True, "namen": {}, "bsnStatus": "geen"}
+        asking = await Asking(stage).open(betrokkenen=[*people, unborn])
+        with pytest.raises(Refusal, match="known-check:unborn"):
+            await asking.ask(["politie"], ["ongeboren"])
+
+
+async def test_too_many_questions_at_once_are_split_by_who_asks(asking: Asking) -> None:
+    with pytest.raises(Refusal, match="known-check:too-many"):
+        await asking.ask(["politie", "de-waag"], [f"m{number}" for number in range(101)])
 
 
 async def test_a_role_that_may_not_know_who_somebody_is_is_not_asked(tmp_path: Path) -> None:
