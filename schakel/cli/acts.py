@@ -190,7 +190,9 @@ def effort(
     as_json: AsJson = False,
 ) -> None:
     """Asks a partner to raise or lower its effort for a time (S4)."""
-    start = datetime.now(LOCAL) if from_ is None else from_.replace(tzinfo=LOCAL)
+    from schakel.bootstrap import SystemClock
+
+    start = SystemClock().now() if from_ is None else from_.replace(tzinfo=LOCAL)
     form = {"partner": partner, "role": role, "direction": direction, "level": level, "reason": reason}
     form |= {"from": start.isoformat(), "until": until.replace(tzinfo=LOCAL).isoformat()}
     _act("effort-requests", case, form, by, reason, medium, evidence, as_json)
