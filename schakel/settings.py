@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schakel.errors import ConfigurationError, Finding
 
 
 class Settings(BaseSettings):
@@ -21,6 +24,9 @@ class Settings(BaseSettings):
     database_url: Annotated[
         str, Field(description="`postgresql://…` (password by `passfile=`); empty: SQLite in home.")
     ] = ""
+    database_password_file: Annotated[
+        Path | None, Field(description="File with the database's password, instead of one in the URL.")
+    ] = None
     broker_url: Annotated[str, Field(description="Empty: no broker server; the hub rings its own bell.")] = ""
     broker_password_file: Annotated[
         Path | None, Field(description="File with the broker's password, instead of one in the URL.")
@@ -82,8 +88,9 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        """URL of the database."""
-        return self.database_url or f"sqlite:///{self.home / 'schakel.sqlite'}"
+        """URL of the database, with the password from its file. Raises ConfigurationError when that cannot be read."""
+        url = self.database_url or f"sqlite:///{self.home / 'schakel.sqlite'}"
+        return url if self.database_password_file is None else _with_password(url, self.database_password_file)
 
     @property
     def database_file(self) -> Path:
@@ -94,3 +101,20 @@ class Settings(BaseSettings):
     @property
     def keys(self) -> Path:
         return self.key_file or self.home / "keys.json"
+
+
+def _with_password(url: str, file: Path) -> str:
+    try:
+        password = file.read_text(encoding="utf-8").strip("\r\n")
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(
+            Finding(
+                "SCHAKEL_DATABASE_PASSWORD_FILE",
+                "database:password-file",
+                "Dit bestand is er niet of niet te lezen",
+                "This file is absent or cannot be read",
+            )
+        ) from None
+    parts = urlsplit(url)
+    user, host = quote(unquote(parts.username or ""), safe=""), parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
