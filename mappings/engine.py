@@ -89,7 +89,7 @@ class CompiledMapping:
     def apply(self, document: Mapping[str, Any], *, now: datetime) -> Mapped:
         """The target's document. Raises Unmappable with every finding (limit breaches stop at once)."""
         survey = Survey()
-        survey.look(document, self.watched)
+        survey.look(dict(document), self.watched)
         if survey.misfits:
             raise Unmappable("not-in-schema", *(_misfit(place, rule) for place, rule in survey.misfits.items()))
         self.moment.now = now

@@ -7,7 +7,6 @@ out when the first message comes there, and kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -85,12 +84,13 @@ class Survey:
     misfits: dict[str, str] = field(default_factory=dict)  # place → rule
 
     def look(self, value: Any, place: Place) -> None:
-        """Walks the document once."""
-        if value is None or value == "":
-            return
-        if isinstance(value, Mapping):
+        """Walks the document once: plain JSON values."""
+        kind = value.__class__
+        if kind is dict:
             self._look_into(value, place)
-        elif isinstance(value, list | tuple):
+        elif value is None or value == "":
+            return
+        elif kind is list or kind is tuple:
             items = place.items()
             if items is None:
                 self.misfits[place.path] = "schema: may not repeat"
@@ -102,7 +102,7 @@ class Survey:
         elif not place.is_read:
             self.losses[place.path] = None
 
-    def _look_into(self, value: Mapping[str, Any], place: Place) -> None:
+    def _look_into(self, value: dict[str, Any], place: Place) -> None:
         if not place.takes_fields:
             self.misfits[place.path] = "schema: type"
             return

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.resources import files
@@ -29,13 +30,12 @@ class Reading:
     What was looked at is kept by the identity of the object that holds it: for as long as the bundle is there."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, set[str]] = {}
-        self._settled: dict[int, set[str]] = {}
+        self._seen: defaultdict[int, set[str]] = defaultdict(set)
+        self._settled: defaultdict[int, set[str]] = defaultdict(set)
         self._extensions: set[int] = set()
-        self._by_url: dict[int, dict[str, list[Node]]] = {}
 
     def value(self, node: Node, name: str) -> Any:
-        self._see(node, name)
+        self._seen[id(node)].add(name)
         return node.get(name)
 
     def text(self, node: Node, name: str) -> str | None:
@@ -43,14 +43,14 @@ class Reading:
         value = node.get(name)
         if not isinstance(value, str):
             return None
-        self._see(node, name)
+        self._seen[id(node)].add(name)
         return value.strip() or None
 
     def truth(self, node: Node, name: str) -> bool | None:
         value = node.get(name)
         if not isinstance(value, bool):
             return None
-        self._see(node, name)
+        self._seen[id(node)].add(name)
         return value
 
     def nodes(self, node: Node, name: str) -> list[Node]:
@@ -58,9 +58,11 @@ class Reading:
         value = node.get(name)
         if value is None:
             return []
-        found: list[Node] = [item for item in _list(value) if isinstance(item, dict)]
+        found: list[Node] = [
+            item for item in (value if isinstance(value, list) else (value,)) if isinstance(item, dict)
+        ]
         if found:
-            self._see(node, name)
+            self._seen[id(node)].add(name)
         return found
 
     def node(self, node: Node, name: str) -> Node:
@@ -71,39 +73,33 @@ class Reading:
         value = node.get(name)
         if not isinstance(value, list):
             return []
-        self._see(node, name)
+        self._seen[id(node)].add(name)
         return [item.strip() if isinstance(item, str) else None for item in value]
 
     def touch(self, node: Node, *names: str) -> None:
         """These are understood and hold nothing of their own."""
         if node:
-            self._seen.setdefault(id(node), set()).update(names)
+            self._seen[id(node)].update(names)
 
     def settle(self, node: Node, *names: str) -> None:
         """These are understood with everything in them."""
         if node:
-            self._settled.setdefault(id(node), set()).update(names)
+            self._settled[id(node)].update(names)
 
     def extensions(self, node: Node, url: str) -> list[Node]:
-        if "extension" not in node:
+        items = node.get("extension")
+        if items is None:
             return []
-        found = self._extensions_of(node).get(url, [])
-        for item in found:
-            self._extensions.add(id(item))
-            self._see(item, "url")
+        found: list[Node] = []
+        for item in items if isinstance(items, list) else (items,):
+            if isinstance(item, dict) and item.get("url") == url:
+                self._extensions.add(id(item))
+                self._seen[id(item)].add("url")
+                found.append(item)
         return found
 
     def extension(self, node: Node, url: str) -> Node:
         return _first(self.extensions(node, url)) if "extension" in node else _NOTHING
-
-    def _extensions_of(self, node: Node) -> dict[str, list[Node]]:
-        known = self._by_url.get(id(node))
-        if known is None:
-            known = self._by_url[id(node)] = {}
-            for item in _list(node["extension"]):
-                if isinstance(item, dict) and isinstance(item.get("url"), str):
-                    known.setdefault(item["url"], []).append(item)
-        return known
 
     def beside(self, node: Node, name: str, position: int | None = None) -> Node:
         """The `_name` object beside a primitive (of item `position` of a repeating one)."""
@@ -112,7 +108,7 @@ class Reading:
             value = value[position] if isinstance(value, list) and position < len(value) else None
         if not isinstance(value, dict):
             return _NOTHING
-        self._see(node, "_" + name)
+        self._seen[id(node)].add("_" + name)
         return value
 
     def unread(self, node: Node, path: str) -> list[str]:
@@ -120,13 +116,6 @@ class Reading:
         found: list[str] = []
         self._collect(found, node, (None, path), aside=_AT_ROOT)
         return found
-
-    def _see(self, node: Node, name: str) -> None:
-        seen = self._seen.get(id(node))
-        if seen is None:
-            self._seen[id(node)] = {name}
-        else:
-            seen.add(name)
 
     def _collect(self, found: list[str], node: Node, path: _Steps, aside: Collection[str] = _ASIDE) -> None:
         seen, settled = self._seen.get(id(node), _NOBODY), self._settled.get(id(node), _NOBODY)
