@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 
 KILLED: Final = -signal.SIGKILL
 RELEASE: Final = ("--to", "vvt", "--to", "lokaal-team-den-haag", "--by", "A. de Tester", "--reason", "proef")
+TERM: Final = 3 * 86400.0  # seconds after which the bytes as they came in and went out are past their term
 LATE: Final = 7200.0  # seconds after which the lead's answer to a crisis is late
 CONFIRMED: Final = {"answer": "confirmed", "contact": {"name": "A. de Tester", "phone": "070 0000000"}}
 
@@ -37,6 +38,7 @@ ATTEMPTED: Final = "SELECT count(*) FROM delivery WHERE attempts > 0"
 ANSWERS: Final = "SELECT count(*) FROM answer"
 LINKED: Final = "SELECT count(*) FROM audit WHERE position > 0"
 JOINED: Final = "SELECT count(*) FROM suggestion WHERE state = 'joined'"
+VISITED: Final = "SELECT count(*) FROM ledger_entry WHERE event = 'first-visit'"
 OPEN: Final = "SELECT count(*) FROM parked WHERE state = 'open'"
 RECEIVED: Final = "SELECT count(*) FROM delivery WHERE channel = 'mailbox' AND state = 'delivered'"
 TRACES: Final = " UNION ALL ".join(  # of an arrival, anywhere
@@ -184,6 +186,38 @@ async def join(play: Play) -> None:
     play.again = again
 
 
+async def visit(play: Play) -> None:
+    """A person records the first visit; the command dies beside a hub that runs on."""
+    play.messages = [referral(1)]
+    process = await play.home.start()
+    await play.send(process, play.messages)
+    await play.home.drained(process)
+    ((case,),) = play.home.rows("SELECT id FROM case_file")
+    command = ("case", "event", case, "--event", "first-visit", "--by", "A. de Tester", "--reason", "proef")
+    code, _ = await play.home.run(*command, failpoint=play.point)
+    assert code == KILLED
+    await process.kill()
+
+    async def again(process: Process) -> None:
+        if play.before_commit:
+            code, _ = await play.home.run(*command)
+            assert code == 0
+        assert play.home.count(VISITED) == 1
+
+    play.again = again
+
+
+async def past_its_term(play: Play) -> None:
+    """Everything was delivered; when the hub starts days later, the bytes as they came in and went out go."""
+    play.messages = [referral(1)]
+    process = await play.home.start()
+    await play.send(process, play.messages)
+    await play.home.drained(process)
+    await process.kill()
+    play.home.later = TERM
+    assert await (await play.home.start(failpoint=play.point)).died() == KILLED
+
+
 async def late_answers(play: Play) -> None:
     """Nobody answers; when the hub starts hours later, people are told."""
     play.messages = [referral(1)]
@@ -311,6 +345,23 @@ def reminded(play: Play, look: Look) -> None:
     assert (reminded > 0) is not play.before_commit
 
 
+def visited(play: Play, look: Look) -> None:
+    """What was said and the clocks that it starts are one."""
+    there = 0 if play.before_commit else 1
+    assert look(VISITED) == there
+    assert look("SELECT count(*) FROM deadline WHERE event = 'first-visit' AND kind = 'plan'") == there
+    assert look("SELECT count(*) FROM deadline WHERE event = 'first-visit' AND kind = 'year'") == there
+
+
+def erased(play: Play, look: Look) -> None:
+    """The bytes, the key and the audit row are one."""
+    gone = 0 if play.before_commit else 1
+    assert look("SELECT count(*) FROM raw_referral WHERE sealed IS NULL") == gone
+    assert look("SELECT count(*) FROM raw_referral WHERE wrapped_key IS NULL") == gone
+    assert look("SELECT count(*) FROM audit WHERE action = 'retention:raw'") == gone
+    assert look("SELECT count(*) FROM delivery WHERE rendered IS NULL") == 2 * gone
+
+
 def untold(play: Play, look: Look) -> None:
     """What is parked is due to be told, and nobody has heard it."""
     assert look(OPEN) == 1
@@ -346,6 +397,10 @@ SCENES: Final[Mapping[Failpoint, Scene]] = {
     Failpoint.STORE_RECEIVE_AFTER_COMMIT: Scene(fetch, counts(RECEIVED, before=0, after=1)),
     Failpoint.STORE_ANSWER_BEFORE_COMMIT: Scene(answer, counts(ANSWERS, before=0, after=1)),
     Failpoint.STORE_ANSWER_AFTER_COMMIT: Scene(answer, counts(ANSWERS, before=0, after=1)),
+    Failpoint.STORE_ACT_BEFORE_COMMIT: Scene(visit, visited),
+    Failpoint.STORE_ACT_AFTER_COMMIT: Scene(visit, visited),
+    Failpoint.STORE_ERASE_BEFORE_COMMIT: Scene(past_its_term, erased),
+    Failpoint.STORE_ERASE_AFTER_COMMIT: Scene(past_its_term, erased),
     Failpoint.STORE_SETTLE_BEFORE_COMMIT: Scene(release, settled),
     Failpoint.STORE_SETTLE_AFTER_COMMIT: Scene(release, settled),
     Failpoint.STORE_SUPERSEDE_BEFORE_COMMIT: Scene(fetch_too_open, superseded),
