@@ -197,6 +197,8 @@ def _extra_elements(element: etree._Element) -> list[dict[str, str]]:
 
 def _without_value(element: etree._Element) -> str | None:
     """The reason when an element is there without value; one that has content counts as content all the same."""
+    if not element.attrib:
+        return None
     no_value = element.get(f"{{{STUF}}}noValue") or element.get("noValue")
     nil = element.get(f"{{{XSI}}}nil") in ("true", "1")
     if len(element) or text_of(element) or not (nil or no_value):

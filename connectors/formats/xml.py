@@ -60,11 +60,13 @@ def parse(body: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
 
 
 def local_name(element: etree._Element) -> str:
-    return etree.QName(element).localname
+    return element.tag.rpartition("}")[2]
 
 
 def text_of(element: etree._Element) -> str:
     """All text in the element, also around a comment in its middle, without outer blanks."""
+    if len(element) == 0:
+        return (element.text or "").strip(" \t\r\n")
     return "".join(str(part) for part in element.itertext()).strip(" \t\r\n")
 
 
@@ -89,21 +91,28 @@ def _checked_text(body: bytes) -> str:
 
 def _within_bounds(root: etree._Element, max_depth: int) -> None:
     """Walk without recursion: a deep document must not reach our own stack, nor a wide one our time."""
-    stack = [(root, 1)]
-    elements = 1
-    while stack:
-        element, depth = stack.pop()
-        place = f"line {element.sourceline}"
-        elements += len(element)
-        if depth > max_depth:
-            raise Malformed(_finding(place, "xml-depth", "is te diep", "is too deep"))
-        if elements > MAX_ELEMENTS:
-            raise Malformed(_finding(place, "xml-elements", "heeft te veel elementen", "has too many elements"))
-        if len(element.attrib) > MAX_ATTRIBUTES:
-            raise Malformed(_finding(place, "xml-attributes", "heeft te veel attributen", "has too many attributes"))
-        if len(element.text or "") > MAX_TEXT:
-            raise Malformed(_finding(place, "xml-text-size", "is te lang", "is too long"))
-        stack.extend((child, depth + 1) for child in element)
+    level, depth, elements = [root], 0, 1
+    while level:
+        depth += 1
+        below: list[etree._Element] = []
+        for element in level:
+            elements += len(element)
+            if depth > max_depth:
+                raise Malformed(_finding(_line(element), "xml-depth", "is te diep", "is too deep"))
+            if elements > MAX_ELEMENTS:
+                nl, en = "heeft te veel elementen", "has too many elements"
+                raise Malformed(_finding(_line(element), "xml-elements", nl, en))
+            if len(element.attrib) > MAX_ATTRIBUTES:
+                nl, en = "heeft te veel attributen", "has too many attributes"
+                raise Malformed(_finding(_line(element), "xml-attributes", nl, en))
+            if len(element.text or "") > MAX_TEXT:
+                raise Malformed(_finding(_line(element), "xml-text-size", "is te lang", "is too long"))
+            below.extend(element)
+        level = below
+
+
+def _line(element: etree._Element) -> str:
+    return f"line {element.sourceline}"
 
 
 def _finding(place: str, rule: str, nl: str, en: str) -> Finding:
