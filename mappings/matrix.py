@@ -121,6 +121,7 @@ DIRECTIONS: Final = (
         (
             Group("Which request", "welk verzoek", ("reference",)),
             Group("What it says", "wat het zegt", ("answer",)),
+            Group("Outcome of the weighing", "uitkomst van de weging", ("admission",)),
             Group("Reason", "reden", ("reasonCode", "reasonText")),
             Group("Reachable person", "bereikbare persoon", ("contact",)),
             Group("Who should have it", "wie het wel moet krijgen", ("rerouteTo",)),
