@@ -25,6 +25,7 @@ _FHIR_ONLY: Final[Any] = {None: FHIR}  # the stubs know no default namespace
 _XHTML_ONLY: Final[Any] = {None: XHTML}
 _XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
 _DIV: Final = f"{{{XHTML}}}div"
+_IN_FHIR: Final = f"{{{FHIR}"
 _STRAY_TEXT: Final = "{text}"
 _OTHER: Final = "{other}"
 _INTEGER: Final = re.compile(r"^-?(?:0|[1-9][0-9]{0,9})$", re.ASCII)
@@ -98,6 +99,8 @@ def _primitives_of(nodes: list[etree._Element], element: Element) -> dict[str, A
 
 
 def _beside(node: etree._Element) -> dict[str, Any]:
+    if len(node) == 0 and not node.text and len(node.attrib) == 1 and "value" in node.attrib:
+        return {}  # as nearly all of them
     made = _complex_of(node, table("Element"))
     made.pop("value", None)
     return made
@@ -124,9 +127,9 @@ def _unknown_of(node: etree._Element) -> Any:
 def _by_name(node: etree._Element) -> dict[str, list[etree._Element]]:
     found: dict[str, list[etree._Element]] = {}
     for child in node:
-        name = etree.QName(child)
-        ours = name.namespace == FHIR or child.tag == _DIV
-        found.setdefault(name.localname if ours else _OTHER + name.localname, []).append(child)
+        space, _, name = child.tag.rpartition("}")
+        ours = space == _IN_FHIR or child.tag == _DIV
+        found.setdefault(name if ours else _OTHER + name, []).append(child)
     return found
 
 
@@ -137,7 +140,9 @@ def _attributes(node: etree._Element) -> Iterator[tuple[str, str]]:
 
 
 def _has_text(node: etree._Element) -> bool:
-    return any(text and text.strip(" \t\r\n") for text in (node.text, *(child.tail for child in node)))
+    if node.text and node.text.strip(" \t\r\n"):
+        return True
+    return any(tail and tail.strip(" \t\r\n") for tail in [child.tail for child in node])
 
 
 def _one_or_all(values: list[Any]) -> Any:
