@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Final
 
+UNSIGNED: Final = "no-signing-secret"  # why a webhook is not sent, and the cause of the alarm about it
 LONGEST_PAUSE: Final = timedelta(days=7)  # whoever still needs it then looks again, and says so
 
 

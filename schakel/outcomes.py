@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from schakel.errors import PoisonDelivery, Tampered, TemporaryFailure
+from schakel.operating import UNSIGNED
 from schakel.records import Claimed, DeliveryOutcome, NewAlarm
 from schakel.region import Region
 from schakel.retry import breaker_open_until, next_attempt
@@ -48,9 +49,15 @@ class Outcomes:
             event="fail",
             reason=failure.reason,
             next_at=plan.at,
-            alarm=self.alarm(claimed, "delivery-failing", _FAILING) if plan.exhausted else None,
+            alarm=self._alarm_of(claimed, failure, exhausted=plan.exhausted),
             breaker_open_until=breaker_open_until(self._failures[claimed.recipient], now=now),
         )
+
+    def _alarm_of(self, claimed: Claimed, failure: TemporaryFailure, *, exhausted: bool) -> NewAlarm | None:
+        """At once for what no further attempt can mend; one per recipient."""
+        if failure.reason == UNSIGNED:
+            return self.alarm(claimed, UNSIGNED, _NO_SECRET, subject=claimed.recipient)
+        return self.alarm(claimed, "delivery-failing", _FAILING) if exhausted else None
 
     def gone(self, claimed: Claimed, *, now: datetime) -> DeliveryOutcome:
         """410: one alarm per recipient, and a slow probe until the endpoint is back or an operator ends it."""
@@ -101,6 +108,12 @@ _FAILING: Final = (
     "het langzaam proberen.",
     "Message {number} does not reach {name}: every planned attempt failed. Call the organisation; we keep trying "
     "slowly.",
+)
+_NO_SECRET: Final = (
+    "Voor {name} is er geen webhook-geheim: zonder gaat er niets weg, en berichten wachten. Maak het met "
+    "`schakel partners secret` en geef het aan de organisatie.",
+    "There is no webhook secret for {name}: without one nothing goes out, and messages wait. Make it with "
+    "`schakel partners secret` and hand it to the organisation.",
 )
 _GONE: Final = (
     "Het adres van {name} bestaat niet meer (410). Bel de organisatie; berichten wachten.",

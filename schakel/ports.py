@@ -245,7 +245,8 @@ class Clock(Protocol):
 
 
 class Vault(Protocol):
-    """Seals (zstd, then AES-256-GCM bound to its place) and blinds (keyed hash). Thread-safe, no I/O after start."""
+    """Seals (zstd, then AES-256-GCM bound to its place) and blinds (keyed hash). Thread-safe; reads files only
+    at start and when another process has rotated the keys."""
 
     def new_key(self, owner: str) -> bytes:
         """A new data key for `owner` (a case or raw referral id), wrapped by the master key."""

@@ -18,6 +18,7 @@ import secrets
 import stat
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -62,12 +63,14 @@ class _Keys:
 
 
 class FileVault:
-    """ports.Vault over a key file. Thread-safe; no I/O after start."""
+    """ports.Vault over a key file. Thread-safe; no I/O after start, but to read the file again when a key comes by that
+    was wrapped by a newer master key: another process has rotated."""
 
-    def __init__(self, keys: _Keys) -> None:
+    def __init__(self, keys: _Keys, again: Callable[[], _Keys] | None = None) -> None:
         self._keys = keys
+        self._again = again
         self._newest = max(keys.master)
-        self._masters = {version: AESGCM(key) for version, key in keys.master.items()}
+        self._masters: dict[int, AESGCM] = {version: AESGCM(key) for version, key in keys.master.items()}
         self._open: OrderedDict[tuple[bytes, str], AESGCM] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -79,6 +82,10 @@ class FileVault:
     def new_key(self, owner: str) -> bytes:
         """A new data key for `owner` (a case or raw referral id), wrapped by the newest master key."""
         return self._wrap(secrets.token_bytes(_KEY_BYTES), owner)
+
+    def is_newest(self, wrapped_key: bytes) -> bool:
+        """Whether the newest master key wraps it."""
+        return int.from_bytes(wrapped_key[:_VERSION_BYTES], "big") == self._newest
 
     def rewrap(self, wrapped_key: bytes, owner: str) -> bytes:
         """The same data key under the newest master key. Raises Tampered."""
@@ -123,13 +130,25 @@ class FileVault:
 
     def _unwrap(self, wrapped_key: bytes, owner: str) -> bytes:
         version, nonce, body = _split(wrapped_key)
-        master = self._masters.get(int.from_bytes(version, "big"))
+        master = self._master(int.from_bytes(version, "big"))
         if master is None:
             raise Tampered("data key: unknown master key version")
         try:
             return master.decrypt(nonce, body, _wrapped_for(owner, version))
         except InvalidTag:
             raise Tampered("data key: not this owner's or changed") from None
+
+    def _master(self, version: int) -> AESGCM | None:
+        known = self._masters.get(version)
+        if known is not None or version <= self._newest or self._again is None:
+            return known
+        try:
+            keys = self._again()
+        except ConfigurationError:  # the file is being replaced or is gone: the caller hears that the key does not open
+            return None
+        self._masters = {number: AESGCM(key) for number, key in keys.master.items()}
+        self._newest = max(keys.master)
+        return self._masters.get(version)
 
     def _data_key(self, wrapped_key: bytes, owner: str) -> AESGCM:
         known = (wrapped_key, owner)
@@ -210,8 +229,8 @@ def add_master_key(path: Path) -> int:
 
 
 def open_vault(path: Path) -> FileVault:
-    """Reads the key file once. Raises ConfigurationError: absent, readable by others, or not a key file."""
-    return FileVault(_read_keys(path))
+    """Reads the key file. Raises ConfigurationError: absent, readable by others, or not a key file."""
+    return FileVault(_read_keys(path), lambda: _read_keys(path))
 
 
 def _read_keys(path: Path) -> _Keys:

@@ -204,6 +204,18 @@ RULES: Final = (
         "The alarm time has passed and no alarm went off",
     ),
     Rule(
+        "alarm:undelivered",
+        "SELECT id FROM alarm WHERE acknowledged_by IS NULL AND delivered_at IS NULL AND raised_at < :grace",
+        "Het alarm heeft geen mens bereikt",
+        "The alarm has reached no human",
+    ),
+    Rule(
+        "pause:over-and-silent",
+        "SELECT partner FROM pause WHERE ends_at < :grace",
+        "De pauze is voorbij en er ging geen alarm",
+        "The pause is over and no alarm went off",
+    ),
+    Rule(
         "request:missing",
         f"""SELECT r.message_id || ' > ' || r.recipient || ' as ' || r.role
         FROM ({DECIDED}) r JOIN message m ON m.id = r.message_id

@@ -9,6 +9,7 @@ from connectors.channels.cloudevent import MEDIA_TYPE, event
 from connectors.channels.post import Poster
 from connectors.channels.signing import signed_headers
 from schakel.errors import TemporaryFailure
+from schakel.operating import UNSIGNED
 from schakel.ports import Parcel
 
 
@@ -27,7 +28,7 @@ class WebhookChannel:
         if parcel.url is None:
             raise TemporaryFailure("no-url")
         if not parcel.secrets:
-            raise TemporaryFailure("no-signing-secret")  # unsigned, the recipient could not tell it from a forgery
+            raise TemporaryFailure(UNSIGNED)  # unsigned, the recipient could not tell it from a forgery
         body, whole = event(parcel, hub_oin=self._hub_oin, public_url=self._public_url)
         headers = signed_headers(parcel.delivery_id, body, secrets=parcel.secrets, now=now)
         await self._poster.post(

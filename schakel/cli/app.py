@@ -17,6 +17,7 @@ from schakel.cli import (
     doctor,
     drop,
     home,
+    keys,
     mapping,
     parked,
     partners,
@@ -82,6 +83,7 @@ app.add_typer(alarms.group, name="alarms")
 app.add_typer(db.group, name="db")
 app.add_typer(drop.group, name="drop")
 app.add_typer(partners.group, name="partners")
+app.add_typer(keys.group, name="keys")
 app.add_typer(mapping.group, name="mapping")
 app.add_typer(region.group, name="region")
 app.add_typer(retention.group, name="retention")

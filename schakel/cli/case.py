@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from schakel.operating import Progress
     from schakel.records import CaseRecord, RequestRow, StatusRecord
 
 
@@ -62,9 +63,9 @@ def status(
     found = run(_status(message, by or os_user()))
     if found is None:
         raise stop(Exit.NOT_FOUND, "no such message")
-    record, now = found
+    record, now, under_way = found
     if as_json:
-        show_json(_status_json(record, now))
+        show_json({**_status_json(record, now), "underWay": [_progress_json(one) for one in under_way]})
         return
     show_fields(
         {
@@ -80,6 +81,7 @@ def status(
     for warning in record.warnings:
         typer.echo(f"! {told(warning)}")
     _show_requests(record.requests, now)
+    _show_progress(under_way)
     if record.parked_cause is not None:
         say(f"Next: schakel parked show {record.message_id}")
     elif record.requests:
@@ -92,9 +94,9 @@ def show(case: Case, by: Reader = None, as_json: AsJson = False) -> None:
     found = run(_case(case, by or os_user()))
     if found is None:
         raise stop(Exit.NOT_FOUND, "no such case")
-    record, now = found
+    record, now, under_way = found
     if as_json:
-        show_json(_case_json(record, now))
+        show_json({**_case_json(record, now), "underWay": [_progress_json(one) for one in under_way]})
         return
     show_fields(
         {
@@ -108,6 +110,7 @@ def show(case: Case, by: Reader = None, as_json: AsJson = False) -> None:
     )
     show_table(("message", "kind", "source", "state", "received"), [_message_row(m) for m in record.messages])
     _show_requests(record.requests, now)
+    _show_progress(under_way)
     for suggestion in record.suggestions:
         typer.echo(f"? same household as {suggestion.other_case_id} by {suggestion.kinds}: {suggestion.state}")
 
@@ -136,24 +139,26 @@ def _decide(case: str, other: str, by: str, reason: str, *, join: bool, as_json:
         typer.echo("joined" if join else "kept apart")
 
 
-async def _status(message: str, by: str) -> tuple[StatusRecord, datetime] | None:
-    """With the time at which it was so."""
+async def _status(message: str, by: str) -> tuple[StatusRecord, datetime, list[Progress]] | None:
+    """With the time at which it was so, and what has not arrived."""
     async with opened_books() as books:
         record = await books.store.status("", message)
         if record is None:
             return None
         await note(books, by=by, action="status.read", object=record.message_id)
-        return record, books.clock.now()
+        now = books.clock.now()
+        return record, now, await books.store.progress(record.message_id, now=now)
 
 
-async def _case(reference: str, by: str) -> tuple[CaseRecord, datetime] | None:
-    """With the time at which it was so."""
+async def _case(reference: str, by: str) -> tuple[CaseRecord, datetime, list[Progress]] | None:
+    """With the time at which it was so, and what has not arrived."""
     async with opened_books() as books:
         record = await books.store.case_by_id(reference)
         if record is None:
             return None
         await note(books, by=by, action="case.read", object=record.id)
-        return record, books.clock.now()
+        now = books.clock.now()
+        return record, now, await books.store.progress(record.id, now=now)
 
 
 async def _suggestion(case: str, other: str, by: str, reason: str, join: bool) -> bool | None:
@@ -184,6 +189,35 @@ def _request_row(request: RequestRow, now: datetime) -> tuple[object, ...]:
     state = f"{request.state} (contradicted)" if request.contradicted else request.state
     late = "late" if request.late(now) else ""
     return (request.partner, request.role, request.delivery_state, state, clock_time(request.due_at), late)
+
+
+def _show_progress(under_way: Sequence[Progress]) -> None:
+    """What has not arrived: how often it was tried, why in vain, and when again."""
+    if under_way:
+        typer.echo("")
+        typer.echo("Nog onderweg (still under way):")
+        columns = ("delivery", "partner", "state", "tries", "last reason", "next attempt", "paused until")
+        show_table(columns, [_progress_row(one) for one in under_way])
+
+
+def _progress_row(one: Progress) -> tuple[object, ...]:
+    again = clock_time(one.next_at) if one.state == "waiting" else None
+    return (one.id, one.partner, one.state, one.attempts, one.last_reason, again, clock_time(one.paused_until))
+
+
+def _progress_json(one: Progress) -> dict[str, Any]:
+    return {
+        "delivery": one.id,
+        "message": one.message_id,
+        "partner": one.partner,
+        "role": one.role,
+        "number": one.number,
+        "state": one.state,
+        "attempts": one.attempts,
+        "lastReason": one.last_reason,
+        "nextAttemptAt": utc_time(one.next_at) if one.state == "waiting" else None,
+        "pausedUntil": utc_time(one.paused_until),
+    }
 
 
 def _message_row(message: Any) -> tuple[object, ...]:

@@ -17,16 +17,31 @@ import typer
 from schakel.errors import (
     ConfigurationError,
     Finding,
+    LeaseLost,
     NotFound,
+    PoisonDelivery,
     RecipientGone,
     Refusal,
     SchakelError,
+    Tampered,
     TemporaryFailure,
     Unacceptable,
+    Unmappable,
 )
 
 T = TypeVar("T")
 LOCAL: Final = ZoneInfo("Europe/Amsterdam")  # whoever reads a screen at night looks at a Dutch clock
+
+
+LABELS: Final[Mapping[type[SchakelError], tuple[str, str]]] = {
+    ConfigurationError: ("Instelling of bestand klopt niet", "Wrong setting or file"),
+    Unmappable: ("Niet te vertalen", "Cannot be mapped"),
+    TemporaryFailure: ("Nu niet gelukt", "Did not work this time"),
+    RecipientGone: ("De ontvanger is weg", "The recipient is gone"),
+    PoisonDelivery: ("Kan niet worden gemaakt", "Cannot be made"),
+    LeaseLost: ("Een ander heeft het overgenomen", "Another has taken over"),
+    Tampered: ("Verzegelde gegevens zijn veranderd", "Sealed data were changed"),
+}
 
 
 class Exit(IntEnum):
@@ -107,12 +122,20 @@ def exit_code(error: SchakelError) -> Exit:
             return Exit.WRONG
 
 
+def label(error: SchakelError) -> str:
+    """What kind of error it is, Dutch first."""
+    if isinstance(error, Refusal):
+        return f"{error.title_nl} ({error.title_en})"
+    nl, en = next((said for kind, said in LABELS.items() if isinstance(error, kind)), ("Fout", "Error"))
+    return f"{nl} ({en})"
+
+
 def complain(error: SchakelError) -> Exit:
     """Tells on stderr what is wrong and where, and gives the exit code."""
     findings: tuple[Finding, ...] = getattr(error, "findings", ())
-    name = type(error).__name__
+    name = label(error)
     if not findings:
-        say(f"{name}: {error}")
+        say(name if isinstance(error, Refusal) else f"{name}: {error}")
     for finding in findings:
         say(f"{name}: {told(finding)}")
     return exit_code(error)

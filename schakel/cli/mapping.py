@@ -141,6 +141,8 @@ def _own() -> tuple[Path, ...]:
 def _folder(name: str) -> Path:
     """A folder of one's own, or one that comes along, by its name with dashes or underscores."""
     own = Path(name)
+    if own.name == "mapping.yaml" and own.is_file():
+        return own.parent
     if (own / "mapping.yaml").is_file():
         return own
     for folder in reversed(_known_folders()):

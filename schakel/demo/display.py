@@ -18,7 +18,12 @@ MARKS: Final = {
     "confirmed": ("✔", "green"),
     "declined": ("✘", "red"),
     "received": ("…", "yellow"),
+    "in-consideration": ("…", "yellow"),
     "asked": ("?", "yellow"),
+    "withdrawal-requested": ("?", "yellow"),
+    "withdrawn": ("-", "dim"),
+    "completed": ("✔", "green"),
+    "superseded": ("→", "dim"),  # another organisation took its place
     "": ("·", "dim"),
 }
 STATES: Final = {"routed": "green", "parked": "yellow", "refused": "red", "duplicate": "cyan"}
@@ -62,15 +67,23 @@ class Display:
         self._data.print(_matrix(rows))
 
 
+def _table(title: str, *, gap: int = 1) -> Table:
+    """Narrow enough for a terminal of 80 columns."""
+    return Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False
+    )
+
+
 def _journeys(rows: Sequence[tuple[Step, str, Message | None]]) -> Table:
     title = "Bron → zaak → ontvangers (source → case → recipients)"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = _table(title)
     table.add_column("bericht", overflow="fold")
     for column in ("bron", "zaak", "ontvangers", "stand"):
         table.add_column(column, no_wrap=True)
     for step, outcome, found in rows:
         message = None if outcome == "refused" else found
-        recipients = "\n".join(f"{line.recipient} ({line.role})" for line in message.lines) if message else ""
+        named = dict.fromkeys(f"{line.recipient} ({line.role})" for line in message.lines) if message else ()
+        recipients = "\n".join(named)  # each once, though several deliveries may have gone there
         case = message.case if message else ""
         state = message.state if message and outcome != "duplicate" else outcome
         table.add_row(step.nl, step.source, case, recipients, Text(state, style=STATES.get(state, "")))
@@ -90,7 +103,7 @@ def _matrix(rows: Sequence[tuple[Step, str, Message | None]]) -> Table:
             mine = answers.setdefault(line.recipient, {})
             mine[message.case] = line.answer or mine.get(message.case, "")
     title = "Wie bevestigt (who confirms): ✔ bevestigd, ✘ afgewezen"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = _table(title, gap=0)
     table.add_column("partner", no_wrap=True)
     for case in cases:
         table.add_column(case, justify="center", no_wrap=True)
@@ -102,5 +115,5 @@ def _matrix(rows: Sequence[tuple[Step, str, Message | None]]) -> Table:
 def _mark(state: str | None) -> Text:
     if state is None:
         return Text("")
-    mark, style = MARKS.get(state, (state, ""))
+    mark, style = MARKS.get(state, (state[:1], ""))
     return Text(mark, style=style)

@@ -9,6 +9,7 @@ from typing import Final
 
 from schakel.audit import GENESIS, AuditRow, Signer, checkpoint_message, link
 from schakel.errors import Conflict, Finding
+from schakel.operating import UNSIGNED
 from schakel.ports import DecideParked, DecideParkedCase, TellSource
 from schakel.records import (
     Accepted,
@@ -386,6 +387,7 @@ def add_secret(db: Db, secret: SecretRow) -> None:
         expires_at=maybe_text(secret.expires_at),
     )
     note(db, Author(Role.OPERATOR, OPERATOR, secret.created_at), "secret:add", secret.id, secret.partner)
+    close_alarms(db, secret.partner, by="hub", now=secret.created_at, cause=UNSIGNED)
 
 
 def secrets(db: Db, partner: str, *, now: datetime) -> list[SecretRow]:

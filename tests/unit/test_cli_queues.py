@@ -78,7 +78,9 @@ def test_the_queue_of_a_partner_says_what_waits_and_why(home: Path, capsys: pyte
     assert lead["oldest"] is not None
     duo = of(capsys, DUO)
     assert (duo["waiting"], duo["notified"], duo["lastReason"]) == (0, 1, None)
-    assert of(capsys, "zvhh") == {
+    idle = of(capsys, "zvhh")
+    assert len(idle.pop("opaque")) == 26  # as the metrics and the broker call it
+    assert idle == {
         "partner": "zvhh",
         "waiting": 0,
         "notified": 0,
@@ -299,3 +301,61 @@ def test_a_length_ago_is_before_now() -> None:
 )
 def test_an_age_is_short(seconds: int, shown: str) -> None:
     assert age(NOW - timedelta(seconds=seconds), now=NOW) == shown
+
+
+# -- what a waiting delivery says of itself ----------------------------------------------------------------------------
+
+
+def test_status_and_case_say_why_a_delivery_waits_and_when_it_is_tried_again(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ((message, case),) = rows(home, "SELECT id, case_id FROM message")
+    for command, subject in (("status", message), ("case", case)):
+        found = {one["partner"]: one for one in said(capsys, command, subject)["underWay"]}
+        lead = found[LEAD]
+        assert (lead["state"], lead["attempts"], lead["lastReason"]) == ("waiting", 1, "no-signing-secret")
+        assert datetime.fromisoformat(lead["nextAttemptAt"]) > datetime.now(UTC) - timedelta(minutes=1)
+        assert (found[DUO]["state"], found[DUO]["nextAttemptAt"]) == ("notified", None)
+        assert main([command, subject]) == 0
+        shown = capsys.readouterr().out
+        assert "Nog onderweg (still under way):" in shown
+        assert "no-signing-secret" in shown
+
+
+# -- alarms ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_secret_rings_at_once_and_stops_when_it_is_made(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (alarm,) = said(capsys, "alarms", "list")
+    assert (alarm["cause"], alarm["subject"], alarm["acknowledgedBy"]) == ("no-signing-secret", LEAD, None)
+    assert "schakel partners secret" in alarm["nl"]
+    assert main(["partners", "secret", LEAD]) == 0
+    capsys.readouterr()
+    assert [one["acknowledgedBy"] for one in said(capsys, "alarms", "list")] == ["hub"]
+
+
+def test_an_alarm_that_reached_nobody_is_silence_to_the_accountant(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said(capsys, "verify")["ok"]  # it was raised just now
+    with apsw.Connection(str(home / "schakel.sqlite")) as connection:
+        connection.execute("UPDATE alarm SET raised_at = '2026-01-01T00:00:00.000000Z'")
+    report = said(capsys, "verify", code=Exit.WRONG)
+    assert report["found"] == {"alarm:undelivered": 1}
+    (alarm,) = said(capsys, "alarms", "list")
+    assert [hole["object"] for hole in report["holes"]] == [alarm["id"]]
+    assert main(["alarms", "ack", alarm["id"], "--by", "A. de Wacht"]) == 0
+    capsys.readouterr()
+    assert said(capsys, "verify")["ok"]
+
+
+def test_a_pause_that_ended_in_silence_is_a_hole(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["queues", "pause", LEAD, "--until", "1h", *WHY]) == 0
+    capsys.readouterr()
+    assert said(capsys, "verify")["ok"]
+    with apsw.Connection(str(home / "schakel.sqlite")) as connection:
+        connection.execute("UPDATE pause SET paused_at = '2026-01-01T00:00:00.000000Z'")
+        connection.execute("UPDATE pause SET ends_at = '2026-01-01T01:00:00.000000Z'")
+    assert said(capsys, "verify", code=Exit.WRONG)["found"] == {"pause:over-and-silent": 1}
