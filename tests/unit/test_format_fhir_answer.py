@@ -163,7 +163,9 @@ def test_an_output_of_ours_says_what_a_status_cannot() -> None:
 
 
 def test_one_output_that_is_not_ours_is_named_as_not_read() -> None:
-    document = read(task(output=[said("answer", valueCode="known"), {"type": {"text": "verslag"}, "valueString": "x"}])).document
+    document = read(
+        task(output=[said("answer", valueCode="known"), {"type": {"text": "verslag"}, "valueString": "x"}])
+    ).document
     assert (document["said"], document["Task.output"]) == ("known", True)
 
 
