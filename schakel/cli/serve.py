@@ -10,43 +10,45 @@ from typing import TYPE_CHECKING
 
 from schakel.cli.console import Exit, run, say, stop
 from schakel.cli.opened import opened
-from schakel.hub import EVERY_PART, Part
 
 if TYPE_CHECKING:
-    from schakel.hub import Hub
+    from schakel.hub import Hub, Part
 
 
 def serve() -> None:
     """Runs the hub: door, deliveries and clock. SIGINT or SIGTERM ends it after what is under way. 5: port taken."""
-    run(_serve(EVERY_PART))
+    run(_serve("api", "worker", "clock"))
 
 
 def api() -> None:
     """Runs the door alone, and the drop folder: any number, each on its own address. 5: port taken."""
-    run(_serve(frozenset({Part.API})))
+    run(_serve("api"))
 
 
 def worker() -> None:
     """Brings deliveries to their recipients: any number of processes share the work."""
-    run(_serve(frozenset({Part.WORKER})))
+    run(_serve("worker"))
 
 
 def clock() -> None:
     """Watches deadlines, rings alarms, links the audit: any number of processes, one at a time has the duty."""
-    run(_serve(frozenset({Part.CLOCK})))
+    run(_serve("clock"))
 
 
-async def _serve(parts: frozenset[Part]) -> None:
+async def _serve(*names: str) -> None:
+    from schakel.hub import Part
+
     async with opened() as hub:
-        await serve_until_told(hub, parts)
+        await serve_until_told(hub, frozenset(Part(name) for name in names))
 
 
-async def serve_until_told(hub: Hub, parts: frozenset[Part] = EVERY_PART) -> None:
+async def serve_until_told(hub: Hub, parts: frozenset[Part]) -> None:
     """Door and loops, until a signal; the first that fails takes the others along.
 
     Nothing new is taken in or claimed after the signal; what is being answered or sent is ended first."""
     from api.server import serve as serve_door
     from api.watch import serve_watch
+    from schakel.hub import Part
 
     settings = hub.settings
     door = _listen(settings.host, settings.port) if Part.API in parts else None
