@@ -22,6 +22,7 @@ CONTENT_FACTS: Final = frozenset(
         "intimateTerrorism",  # boolean, null when not stated
         "children",  # number of minor children, the unborn included
         "adultChildren",
+        "reporterKnown",  # boolean: the source says who reported, whether or not that may be passed on
         "victims",
     }
 )
@@ -65,6 +66,7 @@ def content_facts(content: CaseContent) -> dict[str, Any]:
         "intimateTerrorism": content.risk.intimate_terrorism if content.risk else None,
         "children": _count(content.members, MemberRole.CHILD),
         "adultChildren": _count(content.members, MemberRole.ADULT_CHILD),
+        "reporterKnown": content.reporter is not None and bool(content.reporter.name or content.reporter.organisation),
         "victims": _count(content.members, MemberRole.VICTIM),
     }
 

@@ -17,6 +17,7 @@ from schakel.message import (
     MemberRole,
     OrderStatus,
     Referral,
+    Reporter,
     RestrainingOrder,
     Risk,
     StalledHelp,
@@ -256,6 +257,17 @@ def test_nothing_that_triggers_is_a_remark_and_never_a_wall():
 def test_intimate_terrorism_and_refused_help_are_remarked():
     assert remarks(risk=Risk(intimate_terrorism=True)) == {"intimate-terrorism"}
     assert remarks(willingness=Willingness.REFUSES) == {"refuses-help"}
+
+
+def test_a_case_for_mda_whose_reporter_is_not_known_is_remarked():
+    reporters = (None, Reporter(kind="neighbour"), Reporter(name="Fictieve Buur"), Reporter(organisation="School"))
+    said = []
+    for reporter in reporters:
+        content = Referral(trigger=Trigger(stalled_help=StalledHelp()), members=(PERSON,), reporter=reporter)
+        rules = {one.rule for one in ELIGIBILITY.remarks(facts(programme="mda++"), content)}
+        said.append("reporter-not-known" in rules)
+    assert said == [True, True, False, False]
+    assert "reporter-not-known" not in remarks()
 
 
 def test_remarks_carry_both_languages():
