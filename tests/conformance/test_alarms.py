@@ -133,8 +133,12 @@ class TestWebhook(AlarmSuite):
 
 
 def test_every_registered_way_is_in_the_suite() -> None:
-    registered = alarms(settings=Settings(_env_file=None), hub_oin=OIN, clock=Clock())
+    registered = alarms(settings=Settings(_env_file=None, smtp_host="mail.example"), hub_oin=OIN, clock=Clock())
     assert set(registered) == {suite.name for suite in AlarmSuite.__subclasses__()}
+
+
+def test_without_a_mail_server_mail_is_no_way_to_a_human() -> None:
+    assert "smtp" not in alarms(settings=Settings(_env_file=None), hub_oin=OIN, clock=Clock())
 
 
 # -- mail
