@@ -14,8 +14,8 @@ from schakel.settings import Settings
 
 
 def alarms(*, settings: Settings, hub_oin: str, clock: Clock) -> dict[str, AlarmSender]:
-    """Every way by its name: `smtp` for `mail` of a region's alarm route, where there is a mail server; `webhook` for its
-    `webhooks`."""
+    """Every way by its name: `smtp` for `mail` of a region's alarm route, where there is a mail server;
+    `webhook` for its `webhooks`."""
     mail: tuple[AlarmSender, ...] = (SmtpAlarm(settings),) if settings.smtp_host else ()
     made: tuple[AlarmSender, ...] = (
         *mail,

@@ -55,7 +55,8 @@ class Books:
         ):
             lines = self._rows(
                 "SELECT d.recipient, d.role, d.state, CASE WHEN r.state = 'superseded' AND EXISTS ("
-                " SELECT 1 FROM state_event e WHERE e.machine = 'request' AND e.object_id = r.id AND e.event = 'decline')"
+                " SELECT 1 FROM state_event e"
+                " WHERE e.machine = 'request' AND e.object_id = r.id AND e.event = 'decline')"
                 " THEN 'declined' ELSE coalesce(r.state, '') END FROM delivery d"
                 " LEFT JOIN request r ON r.id = d.request_id WHERE d.message_id = ? AND d.role <> 'source'"
                 " ORDER BY d.number, d.recipient",
