@@ -126,9 +126,11 @@ def build(
 
 def open_books(settings: Settings, *, clock: Clock | None = None) -> Books:
     """The store beside a hub that may run, in a quarter of the time that a hub takes. Raises ConfigurationError."""
+    from schakel import failpoints
     from schakel.region_files import load_region
     from schakel.vault import open_vault
 
+    failpoints.arm(settings.failpoint)
     region = load_region(region_folder(settings.region), settings.region_overlay)
     vault = open_vault(settings.keys)
     store = _store(settings, region, vault)

@@ -19,9 +19,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def classes(base: type[errors.SchakelError] = errors.SchakelError) -> Iterator[type[errors.SchakelError]]:
+    """The tree of schakel/errors.py; a kind of a room's own falls under one of these."""
     for one in base.__subclasses__():
-        yield one
-        yield from classes(one)
+        if one.__module__ == errors.__name__:
+            yield one
+            yield from classes(one)
 
 
 @pytest.mark.parametrize("kind", list(classes()), ids=lambda kind: kind.__name__)
