@@ -228,6 +228,11 @@ async def late_answers(play: Play) -> None:
     play.home.later = LATE
     assert await (await play.home.start(failpoint=play.point)).died() == KILLED
 
+    async def reminds(_: Process) -> None:
+        await play.home.until("SELECT CASE WHEN max(steps) > 0 THEN 1 ELSE 0 END FROM deadline", 1)
+
+    play.again = reminds
+
 
 async def park_then_start(play: Play) -> None:
     """Something is parked and nobody has been told; the next process meets the point when it rings."""
@@ -455,7 +460,6 @@ async def test_what_got_a_202_arrives_when_the_hub_is_killed_at(point: Failpoint
             assert repeats(home) & arrived_before  # the recipient that had it got it again, under the same id
         await nothing_new_by_sending_again(play, process)
         await home.told()
-        assert len(home.recipients.alarms) >= home.count("SELECT count(*) FROM alarm")
         await process.kill()
         report = await home.json("verify")
         assert report["ok"]

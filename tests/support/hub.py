@@ -218,7 +218,12 @@ class Home:
         await until(over, "deliveries are still under way", self.log)
 
     async def told(self) -> None:
-        """Until every open alarm about what is parked has reached a human, and the audit is linked."""
+        """Until every alarm has reached a human (one that goes off while we look too), and the audit is linked."""
+        await until(
+            lambda: len(self.recipients.alarms) >= self.count("SELECT count(*) FROM alarm"),
+            "fewer alarms reached a human than went off",
+            self.log,
+        )
         await self.until("SELECT count(*) FROM alarm WHERE acknowledged_by IS NULL AND delivered_at IS NULL")
         await self.until("SELECT count(*) FROM audit WHERE position IS NULL")
 
