@@ -96,6 +96,7 @@ class Disclosure:
             (row.role, programme): row for row in table.roles for programme in row.programmes
         }
         self._allowed = {key: self._below(row.fields) for key, row in self._rows.items()}
+        self._trees = {key: _only(self._tree, "", allowed) for key, allowed in self._allowed.items()}
 
     def may_see(self, role: str, programme: str) -> frozenset[str]:
         """The leaves that this role can ever get in this programme: the static proof. Empty: nothing."""
@@ -126,7 +127,7 @@ class Disclosure:
         rules: set[str] = set()
         recipient = recipient.model_copy(update={"serves": serving(recipient.serves, serves)})
         cut = _Cut(message, row, recipient, secrecy.merge(message, self._blind), self._blind, self._withheld, rules)
-        document = cut.object(message.to_json(), message, self._tree, "", cut.general(), self._allowed[role, programme])
+        document = cut.object(message.to_json(), message, self._trees[role, programme], cut.general())
         document = document if isinstance(document, dict) else {}
         document["schema"] = VIEW
         document["case"] = {**document.get("case", {}), "reference": case_reference}
@@ -282,40 +283,37 @@ class _Cut:
 
     # -- walking the message and its JSON side by side
 
-    def object(
-        self, document: Any, value: Any, node: FieldNode, path: str, scope: _Scope, allowed: frozenset[str]
-    ) -> Any:
-        """What remains of one object; `_GONE` when nothing does."""
+    def object(self, document: Any, value: Any, node: FieldNode, scope: _Scope) -> Any:
+        """What remains of one object; `_GONE` when nothing does. `node` has only what the table allows."""
         if isinstance(value, Member):
             scope = self._of(value)
-        rule = scope.address(value) if isinstance(value, Address) else None
-        rule = scope.contact(value.number) if isinstance(value, Phone) else rule
-        if rule is not None:
-            self._rules.add(rule)
-            return _GONE
-        if isinstance(value, Address):
-            scope = replace(scope, whereabouts=None)
+        elif isinstance(value, Address | Phone):
+            rule = scope.address(value) if isinstance(value, Address) else scope.contact(value.number)
+            if rule is not None:
+                self._rules.add(rule)
+                return _GONE
+            if isinstance(value, Address):
+                scope = replace(scope, whereabouts=None)
         kept: dict[str, Any] = {}
         for name, child in node.children.items():
-            below = f"{path}.{name}" if path else name
-            if below in allowed and name in document:
-                part = self._field(document[name], getattr(value, child.attribute), child, below, scope, allowed)
+            if name in document:
+                part = document[name]
+                if child.model is not None or child.classes:  # else there is nothing to judge
+                    part = self._field(part, getattr(value, child.attribute), child, scope)
+                elif child.many and not part:
+                    part = _GONE
                 if part is not _GONE:
                     kept[name] = part
         return kept or _GONE
 
-    def _field(
-        self, document: Any, value: Any, node: FieldNode, path: str, scope: _Scope, allowed: frozenset[str]
-    ) -> Any:
+    def _field(self, document: Any, value: Any, node: FieldNode, scope: _Scope) -> Any:
         one = self._leaf if node.model is None else self.object
         if not node.many:
-            return one(document, value, node, path, scope, allowed)
-        parts = (one(each, item, node, path, scope, allowed) for each, item in zip(document, value, strict=True))
+            return one(document, value, node, scope)
+        parts = (one(each, item, node, scope) for each, item in zip(document, value, strict=True))
         return [part for part in parts if part is not _GONE] or _GONE
 
-    def _leaf(
-        self, document: Any, value: Any, node: FieldNode, path: str, scope: _Scope, allowed: frozenset[str]
-    ) -> Any:
+    def _leaf(self, document: Any, value: Any, node: FieldNode, scope: _Scope) -> Any:
         classes = node.classes
         if Sensitivity.FREE_TEXT in classes:
             rule = scope.text(str(value))
@@ -333,6 +331,13 @@ class _Cut:
             self._rules.add(rule)
             return _GONE
         return document
+
+
+def _only(node: FieldNode, path: str, allowed: frozenset[str]) -> FieldNode:
+    """The node with those fields below it that the table allows, or that lead to one."""
+    below = {name: f"{path}.{name}" if path else name for name in node.children}
+    kept = {name: _only(node.children[name], place, allowed) for name, place in below.items() if place in allowed}
+    return replace(node, children=kept)
 
 
 def _contacts(member: Member) -> Iterator[str]:
