@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
-from itertools import islice
+from operator import mul
 from typing import Any, Final
-
-from stdnum.nl import bsn
 
 JSON: Final = "application/json"
 FHIR: Final = "application/fhir+json"
-TEST_BSNS: Final = range(999_990_007, 999_999_991)  # the range that is given to nobody
+TEST_BSNS: Final = (*range(999_990_007, 999_999_991), *range(999_900_006, 999_990_007))  # that are given to nobody
 
 PLACES: Final = {  # code → (place, postcode)
     "0503": ("Delft", "2611 AB"),  # its local team reads a mailbox
@@ -78,6 +76,13 @@ def parked_referral() -> Message:
 
 
 def numbers(n: int, each: int = 4) -> list[str]:
-    """Citizen service numbers of the n-th household, from the test range."""
-    valid: Iterator[str] = (str(number) for number in TEST_BSNS if bsn.is_valid(str(number)))
-    return list(islice(valid, n * each, (n + 1) * each))
+    """Citizen service numbers of the n-th household, from the test range: there are some two thousand households."""
+    return _valid()[n * each : (n + 1) * each]
+
+
+@cache
+def _valid() -> list[str]:
+    """By the eleven-test; asking stdnum takes ten times as long."""
+    weights = (9, 8, 7, 6, 5, 4, 3, 2, -1)
+    texts = map(str, TEST_BSNS)
+    return [text for text in texts if not sum(map(mul, weights, map(int, text))) % 11]
