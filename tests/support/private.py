@@ -202,6 +202,10 @@ class Rabbit:
         logs = self._guarded.folder.glob("*.log")
         return "\n".join(log.read_text(encoding="utf-8", errors="replace") for log in logs)
 
+    @property
+    def runs(self) -> bool:
+        return bool(self._running)
+
     def kill(self) -> None:
         """SIGKILL, to the whole server at once."""
         for child in self._running:
@@ -233,9 +237,11 @@ class Rabbit:
 class Postgres:
     """A PostgreSQL that a test may kill and start again; trusts whoever reaches its port on loopback."""
 
-    def __init__(self, guarded: Guarded) -> None:
+    def __init__(self, guarded: Guarded, *, durable: bool = False) -> None:
+        """`durable`: what is committed is on the disk. The tests kill the server and never the machine."""
         programs = postgres_programs()
         assert programs is not None
+        self._durable = durable
         self._programs = programs
         self._guarded = guarded
         self._user = _somebody_else()
@@ -250,7 +256,7 @@ class Postgres:
         return f"postgresql://schakel@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
-        """Returns when it takes connections. `fsync` is off: the tests kill the server and never the machine."""
+        """Returns when it takes connections."""
         data, how = self.folder / "data", self._as_user()
         if not data.exists():
             made = subprocess.run(
@@ -266,7 +272,7 @@ class Postgres:
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": "",
-            "fsync": "off",
+            "fsync": "on" if self._durable else "off",
             "max_connections": "300",
             "timezone": "UTC",
         }
