@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 
 import pika
 from pika.adapters.select_connection import IOLoop
+from pika.exceptions import AMQPError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
@@ -219,7 +220,7 @@ class _Link:
             self._loop = loop
         try:
             self._connection = pika.SelectConnection(
-                self._parameters(),
+                _parameters(self._address, self._work.name),
                 on_open_callback=self._opened,
                 on_open_error_callback=self._ended,
                 on_close_callback=self._ended,
@@ -248,21 +249,6 @@ class _Link:
         if isinstance(error, OSError):  # a file that was there at the start
             return
         self._log.error("broker.failed", reason=self._work.name, exc_info=error)
-
-    def _parameters(self) -> pika.ConnectionParameters:
-        """Anew for each connection: files can have been renewed."""
-        context = self._address.tls_context()
-        return pika.ConnectionParameters(
-            host=self._address.host,
-            port=self._address.port,
-            virtual_host=self._address.virtual_host,
-            credentials=pika.PlainCredentials(self._address.user, self._address.password()),
-            heartbeat=HEARTBEAT,
-            socket_timeout=CONNECTS_WITHIN,
-            stack_timeout=CONNECTS_WITHIN,
-            ssl_options=None if context is None else pika.SSLOptions(context, self._address.host),
-            client_properties={"product": "schakel", "connection_name": f"schakel {self._work.name}"},
-        )
 
     def _opened(self, connection: Any) -> None:
         connection.add_on_connection_blocked_callback(lambda *_: self._blocked(True))
@@ -330,6 +316,37 @@ class _Link:
                 attempts=state.attempt_number,
                 error=_class_of(self._fault),
             )
+
+
+def delete_queues(address: Address, queues: Sequence[str]) -> bool:
+    """With what is in them; harmless for one that is not there. False: the server is out of reach, or refuses."""
+    logging.getLogger("pika").setLevel(logging.CRITICAL + 1)  # as above
+    try:
+        parameters = _parameters(address, "clearing")
+        parameters.blocked_connection_timeout = CONNECTS_WITHIN
+        with contextlib.closing(pika.BlockingConnection(parameters)) as connection:
+            channel = connection.channel()
+            for queue in queues:
+                channel.queue_delete(queue)
+    except (AMQPError, OSError):
+        return False
+    return True
+
+
+def _parameters(address: Address, work: str) -> pika.ConnectionParameters:
+    """Anew for each connection: files can have been renewed."""
+    context = address.tls_context()
+    return pika.ConnectionParameters(
+        host=address.host,
+        port=address.port,
+        virtual_host=address.virtual_host,
+        credentials=pika.PlainCredentials(address.user, address.password()),
+        heartbeat=HEARTBEAT,
+        socket_timeout=CONNECTS_WITHIN,
+        stack_timeout=CONNECTS_WITHIN,
+        ssl_options=None if context is None else pika.SSLOptions(context, address.host),
+        client_properties={"product": "schakel", "connection_name": f"schakel {work}"},
+    )
 
 
 def _class_of(fault: BaseException | None) -> str:

@@ -21,6 +21,7 @@ from schakel.region import Region
 from schakel.settings import Settings
 
 if TYPE_CHECKING:
+    from broker.open import Surroundings
     from connectors.intakes.file_drop import FileDrop
     from mappings.engine import CompiledMapping
     from schakel.acting import Acting, ActStore
@@ -152,22 +153,32 @@ def _opaque(vault: FileVault) -> Opaque:
 
 
 def _broker(heart: Heart) -> Broker:
-    from broker.address import ServerFiles
-    from broker.open import Surroundings, open_broker
+    from broker.open import open_broker
 
-    settings = heart.settings
-    return open_broker(
-        settings.broker_url,
-        Surroundings(
-            recipients=tuple(partner.id for partner in heart.region.partners if partner.receives),
-            blind=heart.vault.blind,
-            log=heart.log,
-            files=ServerFiles(
-                ca=settings.broker_ca_file,
-                certificate=settings.broker_cert_file,
-                key=settings.broker_key_file,
-                password=settings.broker_password_file,
-            ),
+    return open_broker(heart.settings.broker_url, _broker_surroundings(heart))
+
+
+def clear_broker(hub: Hub) -> bool:
+    """Nothing of this hub is left at the broker, for when it never comes back; False: that is out of reach."""
+    from broker.open import clear_broker
+
+    return clear_broker(hub.settings.broker_url, _broker_surroundings(hub))
+
+
+def _broker_surroundings(of: Heart | Hub) -> Surroundings:
+    from broker.address import ServerFiles
+    from broker.open import Surroundings
+
+    settings = of.settings
+    return Surroundings(
+        recipients=tuple(partner.id for partner in of.region.partners if partner.receives),
+        blind=of.vault.blind,
+        log=of.log,
+        files=ServerFiles(
+            ca=settings.broker_ca_file,
+            certificate=settings.broker_cert_file,
+            key=settings.broker_key_file,
+            password=settings.broker_password_file,
         ),
     )
 

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from tests.support.matrix import fixtures_of, servers
 from tests.support.servers import (
     broker_url,
     database_server,
@@ -15,13 +18,27 @@ from tests.support.servers import (
     told,
 )
 
-__all__ = ["broker_url", "database_server", "database_url", "postgres", "rabbit"]
+__all__ = ["broker_url", "database_server", "database_url", "postgres", "rabbit", "servers"]
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """The report of a test says which faults it plays: `make faults` makes its table from that."""
+    item.user_properties += [("fault", str(mark.args[0])) for mark in item.iter_markers("fault")]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`SCHAKEL_FAULTS_ONLY`: names of faults, one a line; other tests are left out."""
+    only = set(os.environ.get("SCHAKEL_FAULTS_ONLY", "").splitlines())
+    if only:
+        wanted = [item for item in items if only & {str(mark.args[0]) for mark in item.iter_markers("fault")}]
+        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+        items[:] = wanted
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     option = session.config.option
     if not option.collectonly and not getattr(option, "numprocesses", None):  # with xdist the workers do it
-        prepare({name for item in session.items for name in getattr(item, "fixturenames", ())})
+        prepare({name for item in session.items for name in fixtures_of(item)})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -17,7 +17,10 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Goes on afterwards, and prints what to paste.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the hub; 0: one that is free.")] = 0,
 ) -> None:
-    """Plays referrals from door to door, with real HTTP partners on loopback. 1: not as published, or verify found."""
+    """Plays referrals from door to door, with real HTTP partners on loopback. 1: not as published, or verify found.
+
+    On a file of its own; on PostgreSQL when SCHAKEL_DATABASE_URL names one, in a schema of its own that is made fresh
+    and taken away; with RabbitMQ when SCHAKEL_BROKER_URL names one, in queues that are taken away."""
     from schakel.demo.display import Display
     from schakel.demo.run import Outcome, play
 

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx2
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from api.server import serve
-from schakel.bootstrap import build, initialise, region_folder
+from schakel.bootstrap import build, clear_broker, initialise, region_folder
 from schakel.demo import servers
 from schakel.demo.chain import Chain, play_chain
 from schakel.demo.display import Display
 from schakel.demo.expectation import EXPECTED, FORMATS, Counts
+from schakel.demo.ground import Servers, ground, rings, stands_on, to_paste
 from schakel.demo.ledger import Books, Message
 from schakel.demo.overlay import write_overlay
 from schakel.demo.pager import Pager
@@ -48,27 +48,13 @@ from schakel.intake import blind_reference
 from schakel.keys import new_key
 from schakel.region import Region
 from schakel.region_files import load_region
-from schakel.settings import Settings
-from schakel.verify import verify_sqlite
+from schakel.store.register import database
+from schakel.verify import verify
 from schakel.webhook_secrets import Kind, new_secret, read_text
 
 REGION: Final = "haaglanden"
 QUIET_WITHIN: Final = 25.0  # seconds; then the demo says what is still under way, and fails
 LOOK_EVERY: Final = 0.05  # seconds
-
-
-class DemoSettings(Settings):
-    """The hub's settings from this file only: what stands in the environment is another hub's."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        *_: PydanticBaseSettingsSource,
-        **__: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
 
 
 @dataclass(slots=True)
@@ -78,10 +64,11 @@ class Outcome:
     counts: Counts
     verify: dict[str, Any]
     formats: dict[str, list[str]]  # in, out, answers
+    servers: dict[str, Any]  # database, broker, and how often the bell rang at the broker
     faults: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        return {**self.counts.to_json(), "formats": self.formats, "verify": self.verify}
+        return {**self.counts.to_json(), "formats": self.formats, "servers": self.servers, "verify": self.verify}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +110,8 @@ async def _stage(folder: Path, display: Display, port: int) -> AsyncIterator[Sta
         write_overlay(folder / "overlay", region, partners.values(), pager=alarms_to)
         door = servers.free_socket(port)
         url = f"http://{servers.HOST}:{door.getsockname()[1]}"
-        settings = DemoSettings(
+        own = ground(
+            Servers(),
             home=folder / "hub",
             region=REGION,
             region_overlay=folder / "overlay",
@@ -131,13 +119,15 @@ async def _stage(folder: Path, display: Display, port: int) -> AsyncIterator[Sta
             public_url=url,
             log_level="error",
         )
+        settings = stack.enter_context(own)
         initialise(settings)
         hub = build(settings)
+        stack.callback(_clear, hub, display)
         stack.push_async_callback(hub.aclose)
         keys = await _hand_out(hub, partners, url)
         stop = asyncio.Event()
         running = [asyncio.create_task(hub.run(stop)), asyncio.create_task(serve(hub, sockets=[door], stop=stop))]
-        books = Books(settings.database_file, blind_reference=partial(blind_reference, hub.vault))
+        books = Books(database(settings.database).reader(), blind_reference=partial(blind_reference, hub.vault))
         stack.callback(books.close)
         display.heading(f"De hub luistert op {url} (the hub listens); {len(partners)} partners doen mee.")
         try:
@@ -145,6 +135,13 @@ async def _stage(folder: Path, display: Display, port: int) -> AsyncIterator[Sta
         finally:
             stop.set()
             await asyncio.gather(*running)
+
+
+def _clear(hub: Hub, display: Display) -> None:
+    if not clear_broker(hub):
+        display.note(
+            "de wachtrijen van de demo zijn niet weggehaald (the demo's queues could not be removed)", good=False
+        )
 
 
 def _partner(character: Character, region: Region, folder: Path, display: Display) -> DemoPartner:
@@ -191,8 +188,8 @@ async def _act(stage: Stage, display: Display) -> Outcome:
     quiet = await _quiet(stage) and quiet
     rows = [(step, outcome, stage.books.message(step.source, step.reference)) for step, outcome in outcomes]
     display.result(rows)
-    report = verify_sqlite(
-        stage.hub.settings.database_file, now=stage.hub.clock.now(), check=stage.hub.vault.checkpoint_signer().check
+    report = verify(
+        stage.hub.settings.database, now=stage.hub.clock.now(), check=stage.hub.vault.checkpoint_signer().check
     )
     counts = Counts(
         accepted=stage.books.messages(),
@@ -210,7 +207,9 @@ async def _act(stage: Stage, display: Display) -> Outcome:
         mda_admissions=stage.books.matters("admission", "admitted"),
         lost=report.lost,
     )
-    outcome = Outcome(counts, report.to_json(), _formats(stage), _faults(stage, rows, counts, quiet))
+    outcome = Outcome(
+        counts, report.to_json(), _formats(stage), stands_on(stage.hub), _faults(stage, rows, counts, quiet)
+    )
     outcome.faults.extend(f"verify: {hole.rule}: {hole.object}" for hole in report.holes)
     _conclude(display, outcome)
     return outcome
@@ -334,6 +333,8 @@ def _faults(stage: Stage, rows: list[tuple[Step, str, Message | None]], counts: 
         faults.append(f"the hub says {said} delivered, the partners' journals hold {journalled}")
     if rejected := sum(partner.rejected for partner in stage.partners.values()):
         faults.append(f"{rejected} webhooks had no good signature")
+    if not rings(stage.hub):
+        faults.append("the broker that was named is not connected: all went without it")
     if stage.books.parked_without_alarm():
         faults.append("something is parked and no human was told")
     for step, outcome, message in rows:
@@ -384,7 +385,6 @@ def _invitation(stage: Stage) -> str:
             f"curl -s -H 'Authorization: Bearer {stage.keys[lead]}' {stage.url}/v1/mailbox/1",
             f"curl -s -H 'Authorization: Bearer {stage.keys[source]}' -H 'Content-Type: application/json'"
             f" --data-binary @referral.json {stage.url}/v1/referrals",
-            f"SCHAKEL_HOME={stage.hub.settings.home} SCHAKEL_REGION_OVERLAY={stage.hub.settings.region_overlay}"
-            " schakel parked list",
+            f"{to_paste(stage.hub.settings)} schakel parked list",
         )
     )

@@ -76,7 +76,17 @@ def _run(db: Db, jobs: Sequence[Job]) -> None:
             job.result = results if job.items is None else list(islice(results, len(job.items)))
 
 
-class Backend(Protocol):
+class Reader(Protocol):
+    """One database, to look at only; each connection opens when it is first needed."""
+
+    def read(self, work: Callable[[Db], T]) -> T:
+        """What was committed. Raises Unacceptable when the database cannot be read."""
+
+    def close(self) -> None:
+        """Called when no thread uses it any more."""
+
+
+class Backend(Reader, Protocol):
     """One database. `commit` and `read` are called from threads."""
 
     @property
@@ -86,14 +96,8 @@ class Backend(Protocol):
     def commit(self, batch: Sequence[Job]) -> None:
         """Runs and commits; afterwards each job has a result or an error."""
 
-    def read(self, work: Callable[[Db], T]) -> T:
-        """What was committed. Raises Unacceptable when the database cannot be read."""
-
     def close_thread(self) -> None:
         """Called by a writer thread that ends."""
-
-    def close(self) -> None:
-        """Called when no thread uses it any more."""
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import Final
 from schakel.errors import ConfigurationError, Unacceptable
 from schakel.store.connections_postgres import Connections, shown
 from schakel.store.database_postgres import check, create_tables, has_tables, migrate, standing
-from schakel.store.engine import Engine
+from schakel.store.engine import Engine, Reader
 from schakel.store.engine_postgres import PostgresBackend
 from schakel.store.examine import Examined, examine_postgres
 from schakel.store.sql import Opening, SqlStore
@@ -58,6 +58,9 @@ class PostgresDatabase:
             PostgresBackend(connections), waiting_limit=opening.waiting_limit, writers=WRITERS, readers=READERS
         )
         return PostgresStore(engine, terms=opening.terms, signer=opening.signer)
+
+    def reader(self) -> Reader:
+        return PostgresBackend(Connections(self._url, check))
 
 
 class PostgresStore(SqlStore):

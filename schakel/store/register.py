@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from schakel.errors import ConfigurationError, Finding
+from schakel.store.engine import Reader
 from schakel.store.examine import Examined
 from schakel.store.postgres import PostgresDatabase
 from schakel.store.sql import Opening, SqlStore
@@ -38,6 +39,9 @@ class Database(Protocol):
         """Durability, clock and version of what is there."""
 
     def open(self, opening: Opening) -> SqlStore: ...
+
+    def reader(self) -> Reader:
+        """Its read-only connections alone, for whoever looks beside a hub; one thread at a time."""
 
 
 ADAPTERS: Final[dict[str, type[Database]]] = {

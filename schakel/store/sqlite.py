@@ -8,7 +8,7 @@ from typing import Final
 
 from schakel.audit import Signer
 from schakel.store.database import check_database, create_database, standing
-from schakel.store.engine import Engine
+from schakel.store.engine import Engine, Reader
 from schakel.store.engine_sqlite import SqliteBackend
 from schakel.store.examine import Examined, examine_sqlite
 from schakel.store.sql import Opening, SqlStore
@@ -49,6 +49,9 @@ class SqliteDatabase:
         check_database(self._path)
         engine = Engine(SqliteBackend(self._path, busy_seconds=BUSY_SECONDS), waiting_limit=opening.waiting_limit)
         return SqliteStore(engine, terms=opening.terms, signer=opening.signer)
+
+    def reader(self) -> Reader:
+        return SqliteBackend(self._path, busy_seconds=BUSY_SECONDS)
 
 
 class SqliteStore(SqlStore):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from schakel.errors import TemporaryFailure
 from schakel.ports import AlarmNotice, Channel, Parcel, Receipt
 from schakel.region import Partner
 from schakel.settings import Settings
-from schakel.verify import verify_sqlite
+from schakel.verify import verify
 
 START = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 EXAMPLES = Path(mappings.__file__).parent
@@ -104,14 +104,20 @@ class Stage:
         """What the accountant finds, after the clock has done its round."""
         await self.hub.clockwork.run_once(self.clock.now())
         check = self.hub.vault.checkpoint_signer().check
-        report = verify_sqlite(self.hub.settings.database_file, now=self.clock.now(), check=check)
+        report = verify(self.hub.settings.database, now=self.clock.now(), check=check)
         return [(hole.rule, hole.object) for hole in report.holes]
 
 
 def open_stage(
-    folder: Path, *, overlay: dict[str, Any] | None = None, mail_port: int | None = None, at: datetime = START
+    folder: Path,
+    *,
+    overlay: dict[str, Any] | None = None,
+    mail_port: int | None = None,
+    at: datetime = START,
+    servers: Mapping[str, str] | None = None,
 ) -> Stage:
-    """`overlay`: file name → content, laid over the region. `mail_port`: alarms go out by SMTP to that port."""
+    """`overlay`: file name → content, laid over the region. `mail_port`: alarms go out by SMTP to that port.
+    `servers`: the settings `database_url` and `broker_url`."""
     laid = None
     if overlay is not None:
         laid = folder / "overlay"
@@ -119,7 +125,7 @@ def open_stage(
         for name, content in overlay.items():
             (laid / name).write_text(json.dumps(content), encoding="utf-8")
     mail = {} if mail_port is None else {"smtp_host": "127.0.0.1", "smtp_port": mail_port, "smtp_tls": False}
-    settings = Settings(home=folder / "home", region_overlay=laid, log_level="error", **mail)
+    settings = Settings(home=folder / "home", region_overlay=laid, log_level="error", **mail, **(servers or {}))
     initialise(settings)
     return reopen_stage(settings, MovedClock(at))
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""One message after another through the whole heart: real region, formats, mappings, vault and a SQLite file."""
+"""One message after another through the whole heart: real region, formats, mappings and vault, on a SQLite file and on
+PostgreSQL with RabbitMQ."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from schakel.bootstrap import clear_broker
 from schakel.errors import Conflict, NotFound, Refusal, TemporaryFailure, UnsupportedFormat
 from schakel.message import Answer, Contact
 from schakel.ports import Parcel, Receipt
@@ -22,11 +24,23 @@ CONTACT = Contact(name="Fictief de Tester", phone="070 0000000")
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    opened = open_stage(tmp_path)
+async def stage(tmp_path: Path, servers: dict[str, str]) -> AsyncIterator[Stage]:
+    opened = open_stage(tmp_path, servers=servers)
     async with opened.hub:
         yield opened
         assert await opened.holes() == []
+        await all_rung(opened)
+    assert clear_broker(opened.hub)
+
+
+async def all_rung(stage: Stage) -> None:
+    """Every bell has reached the broker's server, where there is one."""
+    async with asyncio.timeout(60):
+        while (health := stage.hub.broker.health()).state not in ("embedded", "idle"):
+            if health.waiting == health.unconfirmed == 0:
+                break
+            await asyncio.sleep(0.01)
+    assert health.lost == 0
 
 
 def delivered(receipt: Receipt) -> set[tuple[str, str]]:
