@@ -33,7 +33,12 @@ def create_app(hub: Hub) -> FastAPI:
         redirect_slashes=False,
         middleware=[
             Middleware(Guard, log=hub.log),
-            Middleware(Limits, max_body=settings.max_body, body_timeout=settings.body_timeout),
+            Middleware(
+                Limits,
+                max_body=settings.max_body,
+                body_timeout=settings.body_timeout,
+                answer_timeout=settings.answer_timeout,
+            ),
         ],
     )
     app.state.hub = hub

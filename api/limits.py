@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Bounds on a request, below the framework: header, body, time for the body, encodings, and rate per partner."""
+"""Bounds on a request, below the framework: header, body, time for body and answer, encodings, rate per partner."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import Problem, problem_of
-from schakel.errors import Finding, Malformed, Throttled, UnsupportedFormat
+from api.problems import Problem, note_refusal, problem_of
+from schakel.errors import Finding, Malformed, Throttled, Unacceptable, UnsupportedFormat
 
 MAX_HEADER_BYTES: Final = 16_384
 DRAIN_SECONDS: Final = 1.0  # a refused body is read and thrown away for so long, so that the refusal arrives
@@ -20,6 +21,12 @@ DRAIN_TIMES: Final = 8  # and so many times the largest body
 _TOO_LARGE: Final = Finding("body", "limit:bytes", "Het bericht is te groot.", "The message is too large.")
 _TOO_SLOW: Final = Finding(
     "body", "limit:time", "Het bericht kwam te langzaam binnen.", "The message came in too slowly."
+)
+_NO_ANSWER: Final = Finding(
+    "store",
+    "limit:answer-time",
+    "Het duurt te lang om te weten of dit bewaard is. Stuur het zo weer: wat er al is, wordt herkend.",
+    "It takes too long to know whether this was kept. Send it again shortly: what is there is recognised.",
 )
 _ENCODED: Final = Finding(
     "header Content-Encoding",
@@ -30,12 +37,15 @@ _ENCODED: Final = Finding(
 
 
 class Limits:
-    """What is too large is refused on its announcement, else when the first byte too many comes."""
+    """What is too large is refused on its announcement, else when the first byte too many comes. Who gets no answer in
+    time, as from a database that is frozen, hears 503; what waits in the store goes on, so the outcome is unknown."""
 
-    def __init__(self, app: ASGIApp, *, max_body: int, body_timeout: float) -> None:
+    def __init__(self, app: ASGIApp, *, max_body: int, body_timeout: float, answer_timeout: float) -> None:
+        """Seconds; `answer_timeout` counts from the headers on, and holds until the answer begins."""
         self._app = app
         self._max_body = max_body
         self._body_timeout = body_timeout
+        self._answer_timeout = answer_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,15 +53,26 @@ class Limits:
             return
         body = _Body(scope, receive, max_body=self._max_body, seconds=self._body_timeout)
 
+        patience = asyncio.timeout(self._answer_timeout)
+
         async def send_drained(message: Message) -> None:
-            if message["type"] == "http.response.start" and not await body.drained():
-                kept = [pair for pair in message.get("headers", ()) if pair[0] != b"connection"]
-                message = {**message, "headers": [*kept, (b"connection", b"close")]}
+            if message["type"] == "http.response.start":
+                if not patience.expired():
+                    patience.reschedule(None)
+                if not await body.drained():
+                    kept = [pair for pair in message.get("headers", ()) if pair[0] != b"connection"]
+                    message = {**message, "headers": [*kept, (b"connection", b"close")]}
             await send(message)
 
         refused = self._refused(scope)
         answer = self._app if refused is None else refused
-        await answer(scope, body.receive, send_drained)
+        try:
+            async with patience:
+                await answer(scope, body.receive, send_drained)
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            await _no_answer(scope)(scope, body.receive, send_drained)
 
     def _refused(self, scope: Scope) -> Problem | None:
         headers = scope["headers"]
@@ -65,6 +86,12 @@ class Limits:
         if any(value not in (b"", b"identity") for value in encodings):
             return problem_of(UnsupportedFormat(_ENCODED), headers={"accept-encoding": "identity"})
         return None
+
+
+def _no_answer(scope: Scope) -> Problem:
+    refusal = Unacceptable(_NO_ANSWER)
+    note_refusal(Request(scope), refusal)
+    return problem_of(refusal)
 
 
 class _Body:

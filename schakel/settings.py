@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     )
     max_body: Annotated[int, Field(description="Largest request body in bytes; more is 413.")] = 1_048_576
     body_timeout: Annotated[float, Field(description="Seconds in which a body must have come; later is 408.")] = 15.0
+    answer_timeout: Annotated[
+        float, Field(description="Seconds in which a request has its answer; later is 503, and send again.", gt=0)
+    ] = 30.0
     header_timeout: Annotated[float, Field(description="Seconds in which headers must have come; later closes.")] = 10.0
     requests_per_minute: Annotated[int, Field(description="Requests a partner may make in a minute; more is 429.")] = (
         1200
