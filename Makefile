@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test fuzz bench bench-long check format lint types layers wheel lock clean
+.PHONY: help install demo test fuzz faults bench bench-long check format lint types layers wheel lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ test: install ## every test
 fuzz: install ## the long run: mangled bytes at both doors, and at every reader
 	FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -n auto -o timeout=1800 tests/property/test_fuzz_doors.py
 	$(BIN)/python -m tests.fuzz.run --seconds 60
+
+faults: install ## the long run: a thousand kills, every fault in its long form, the table (CYCLES=100, MINUTES=60, ONLY=kills|tests|new)
+	$(BIN)/python -m tests.faults.long $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: install ## the figures, beside their limits and the alternatives (ONLY=micro runs one)
 	$(BIN)/python -m benchmarks $(if $(ONLY),ONLY=$(ONLY))

@@ -25,6 +25,7 @@ from tests.support.messages import referral
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.fault("disk full, broken or gone")
 @pytest.mark.parametrize(
     ("trouble", "status"),
     [("full 0", 507), ("full 30000", 507), ("write", 503), ("sync", 503), ("gone", 503)],
@@ -95,6 +96,7 @@ async def alive(home: Home, process: Process) -> int:
         return (await client.get("/livez")).status_code
 
 
+@pytest.mark.fault("disk full, broken or gone")
 async def test_what_was_sent_while_the_disk_was_full_is_sent_again_with_the_same_bytes(tmp_path: Path) -> None:
     trouble = tmp_path / "trouble"
     disk = Disk(trouble, name="full-while-sending")

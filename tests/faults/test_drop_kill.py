@@ -34,6 +34,7 @@ async def drop_once(home: Home, *, failpoint: str = "") -> tuple[int, dict[str, 
     return child.returncode, json.loads(out) if out else {}
 
 
+@pytest.mark.fault("kill -9 in the middle of a dropped file")
 @pytest.mark.parametrize(
     "point", [Failpoint.INTAKE_BEFORE_ACCEPT, Failpoint.STORE_ACCEPT_AFTER_COMMIT, Failpoint.INTAKE_AFTER_ACCEPT]
 )

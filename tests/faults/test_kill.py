@@ -432,6 +432,7 @@ SCENES: Final[Mapping[Failpoint, Scene]] = {
 # -- the proof ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("kill -9 at every named point of the program, before and after each commit")
 @pytest.mark.parametrize("point", Failpoint, ids=str)
 async def test_what_got_a_202_arrives_when_the_hub_is_killed_at(point: Failpoint, tmp_path: Path) -> None:
     scene = SCENES[point]  # a point without a scene fails here

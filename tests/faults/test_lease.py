@@ -27,6 +27,8 @@ from tests.integration.stage import MovedClock, Stage, reopen_stage
 from tests.support.hub import LEASE, Home, open_home, until
 from tests.support.messages import referral
 
+pytestmark = pytest.mark.fault("a worker sleeps past its lease and wakes (fencing)")
+
 PAST = timedelta(seconds=LEASE)
 LOST = ('"outcome":"lost"', "delivery.let-go", "delivery.lease-lost")  # its own words for what it may not write
 WRITTEN = ("delivery", "lane", "recipient", "state_event", "alarm", "parked", "request")

@@ -40,6 +40,7 @@ def found_after(disk: ForgetfulDisk, into: Path, *, keep: float, seed: int) -> t
     return messages, delivered
 
 
+@pytest.mark.fault("power cut: the disk forgets what was not synced")
 @pytest.mark.parametrize("keep", [0.0, 0.5, 1.0], ids=["all-forgotten", "half-kept", "all-kept"])
 async def test_nothing_acknowledged_vanishes(disk: ForgetfulDisk, tmp_path: Path, keep: float) -> None:
     """Many senders at once; the power goes while they send. The seed of each cut is its number."""
@@ -84,6 +85,7 @@ async def _send(store: SqliteStore, acknowledged: set[str], count: int) -> None:
         acknowledged.add(outcome.message_id)
 
 
+@pytest.mark.fault("fsync fails: nothing is taken in until all is surely on disk")
 async def test_after_a_failed_sync_nothing_is_promised_until_all_is_on_disk(
     disk: ForgetfulDisk, tmp_path: Path
 ) -> None:
@@ -110,6 +112,7 @@ async def test_after_a_failed_sync_nothing_is_promised_until_all_is_on_disk(
         await store.aclose()
 
 
+@pytest.mark.fault("disk full, broken or gone")
 async def test_a_full_disk_is_507_and_nothing_of_it_stays(disk: ForgetfulDisk, tmp_path: Path) -> None:
     path = tmp_path / "schakel.sqlite"
     create_database(path, vfs=disk.vfs_name)

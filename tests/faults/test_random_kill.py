@@ -86,6 +86,7 @@ class Stream:
         return None if said is None or said.status == 503 else said
 
 
+@pytest.mark.fault("kill -9 at random moments: all in one process, on SQLite")
 async def test_nothing_is_lost_under_random_kills(tmp_path: Path) -> None:
     seed = int(os.environ.get("SCHAKEL_TEST_SEED") or random.SystemRandom().randrange(2**32))
     plan = random.Random(seed)
