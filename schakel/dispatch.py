@@ -30,7 +30,7 @@ from schakel.errors import (
 from schakel.failpoints import Failpoint, hit
 from schakel.feedback import SOURCE, carries_case
 from schakel.log import Log
-from schakel.outcomes import Outcomes
+from schakel.outcomes import LEFT_ALONE, STOPPED, Outcomes
 from schakel.ports import AdminStore, Broker, Channel, Clock, DeliveryStore, LedgerStore, Parcel, SigningSecret, Vault
 from schakel.records import AuditEntry, Bell, Claimed, DeliveryOutcome, NewDelivery, Rendered, SealPlace
 from schakel.region import Partner, Region
@@ -89,6 +89,8 @@ class Dispatch:
         self._log = log
         self._leases: dict[str, tuple[Claimed, asyncio.Task[None]]] = {}  # by token: one delivery can be claimed anew
         self._sending: set[str] = set()  # tokens of those that have their place
+        self._claims = 0  # made so far
+        self._shut: dict[str, int] = {}  # recipient → up to which claim its breaker has overtaken what waits here
         self._stopping = False
         self._alone: asyncio.Task[None] | None = None  # the last one claimed that had crashed before: claimed alone
         self._renewing: asyncio.Task[None] | None = None
@@ -179,6 +181,7 @@ class Dispatch:
             return 0
         claimed = await self._store.claim(now=self._clock.now(), limit=limit, only=only)
         hit(Failpoint.DISPATCH_AFTER_CLAIM)
+        self._claims += 1
         for one in claimed:
             task = asyncio.create_task(self._deliver(one))
             self._leases[one.token] = (one, task)
@@ -205,12 +208,18 @@ class Dispatch:
     # -- one delivery
 
     async def _deliver(self, claimed: Claimed) -> None:
+        claim = self._claims
         try:
             async with self._places[claimed.recipient], self._overall:
-                self._sending.add(claimed.token)
-                outcome = await self._attempt(claimed)
+                if claim <= self._shut.get(claimed.recipient, -1):
+                    outcome = self._outcomes.let_go(claimed, reason=LEFT_ALONE, now=self._clock.now())
+                else:
+                    self._sending.add(claimed.token)
+                    outcome = await self._attempt(claimed)
+                self._leave_alone(claimed, outcome)
             hit(Failpoint.DISPATCH_AFTER_SEND)
             held = await self._finishing.put(outcome)
+            self._leave_alone(claimed, outcome)  # also what was claimed until the store knew
             hit(Failpoint.DISPATCH_AFTER_FINISH)
             self._log.info(
                 "delivery.attempted",
@@ -224,13 +233,21 @@ class Dispatch:
             self._log.info("delivery.lease-lost", delivery=claimed.id)
         except asyncio.CancelledError:
             if self._stopping and claimed.token not in self._sending:
-                await self._finishing.put(self._outcomes.let_go(claimed, now=self._clock.now()))
+                await self._finishing.put(self._outcomes.let_go(claimed, reason=STOPPED, now=self._clock.now()))
             self._log.info("delivery.let-go", delivery=claimed.id)
         except Exception as error:  # the store is away or we are wrong: the lease runs out and the row is claimed again
             self._log.error("delivery.interrupted", delivery=claimed.id, exc_info=error)
         finally:
             self._sending.discard(claimed.token)
             self._leases.pop(claimed.token, None)
+
+    def _leave_alone(self, claimed: Claimed, outcome: DeliveryOutcome) -> None:
+        """When its breaker opens, what already waits here for a place at this recipient goes back. What is claimed
+        later the store has let through: a probe, or what an operator tries again."""
+        if outcome.breaker_open_until is not None:
+            self._shut[claimed.recipient] = self._claims
+        elif outcome.event in ("deliver", "notify"):
+            self._shut.pop(claimed.recipient, None)
 
     async def _attempt(self, claimed: Claimed) -> DeliveryOutcome:
         """Raises LeaseLost, and whatever the store raises."""

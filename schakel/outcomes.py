@@ -16,6 +16,7 @@ from schakel.retry import breaker_open_until, next_attempt
 
 COORDINATOR: Final = "coordinator"
 STOPPED: Final = "hub-stopped"
+LEFT_ALONE: Final = "left-alone"  # the recipient's breaker opened while the delivery waited for its place
 
 
 class Outcomes:
@@ -82,9 +83,12 @@ class Outcomes:
             alarm=self.cannot_be_made(claimed),
         )
 
-    def let_go(self, claimed: Claimed, *, now: datetime) -> DeliveryOutcome:
-        """The hub stops before it was sent: due again at once. A deploy is no crash."""
-        return DeliveryOutcome(id=claimed.id, token=claimed.token, event="fail", reason=STOPPED, next_at=now)
+    def let_go(self, claimed: Claimed, *, reason: str, now: datetime) -> DeliveryOutcome:
+        """Nothing was sent: due again at once, and no attempt. A deploy is no crash; whoever is left alone gets no more
+        attempts than its breaker lets through."""
+        return DeliveryOutcome(
+            id=claimed.id, token=claimed.token, event="fail", reason=reason, next_at=now, tried=False
+        )
 
     def cannot_be_made(self, claimed: Claimed) -> NewAlarm:
         return self.alarm(claimed, "poison-delivery", _POISON)

@@ -332,6 +332,7 @@ class DeliveryOutcome:
     event: str
     reason: str | None = None  # machine name
     next_at: datetime | None = None  # fail: when to try again
+    tried: bool = True  # fail: False when nothing was sent; then it is no attempt
     alarm: NewAlarm | None = None
     replacement: NewDelivery | None = None  # supersede: takes a new id and a new number
     breaker_open_until: datetime | None = (

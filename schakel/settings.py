@@ -75,6 +75,9 @@ class Settings(BaseSettings):
             " when the URL itself says so."
         ),
     ] = "127.0.0.0/8,::1/128"
+    send_timeout: Annotated[
+        float, Field(description="Seconds a webhook has to answer; later is a failed attempt.", gt=0, le=55)
+    ] = 30.0
     alarm_secret: Annotated[
         SecretStr, Field(description="Secret (`whsec_…`) that signs alarm webhooks; empty: unsigned.")
     ] = SecretStr("")

@@ -14,7 +14,7 @@ from schakel.settings import Settings
 
 def channels(*, settings: Settings, hub_oin: str) -> dict[str, Channel]:
     """Every channel by its name, as a partner's `receives.channel` says it. Raises ConfigurationError."""
-    poster = Poster(rule=address_rule(settings.webhook_networks))
+    poster = Poster(rule=address_rule(settings.webhook_networks), total_seconds=settings.send_timeout)
     made: tuple[Channel, ...] = (
         WebhookChannel(poster=poster, hub_oin=hub_oin, public_url=settings.public_url),
         StufChannel(poster=poster),

@@ -125,7 +125,7 @@ WHERE id = :id AND rendered_at IS NULL"""
 RENDERED_DIGEST: Final = "SELECT rendered_digest, state FROM delivery WHERE id = :id"
 
 TRIED: Final = """
-UPDATE delivery SET attempts = attempts + 1, last_reason = :reason, next_at = COALESCE(:next_at, next_at)
+UPDATE delivery SET attempts = attempts + :tried, last_reason = :reason, next_at = COALESCE(:next_at, next_at)
 WHERE id = :id"""
 NOTIFIED: Final = """
 UPDATE delivery SET notified_at = :now, alarm_at = CASE WHEN urgency = 'crisis' AND alarm_at < :alarm_at
@@ -325,7 +325,7 @@ def _finish(db: Db, outcome: DeliveryOutcome, row: Row, terms: Terms, *, now: da
     author = Author(Role.WORKER, WORKER, now)
     reason = outcome.reason or ""
     next_at = None if outcome.event != "fail" else text(outcome.next_at or now)
-    db.put(TRIED, id=outcome.id, reason=outcome.reason, next_at=next_at)
+    db.put(TRIED, id=outcome.id, tried=int(outcome.tried), reason=outcome.reason, next_at=next_at)
     if outcome.event == "park":
         park(db, outcome.id, reason or "cannot-be-rendered", outcome.alarm, terms, author)
         return True
@@ -417,7 +417,7 @@ def give_back(db: Db, partner: str, outcome: DeliveryOutcome, terms: Terms, *, n
         if outcome.alarm is not None:
             raise_alarm(db, outcome.alarm, now=now)
         return str(row["state"])
-    db.put(TRIED, id=outcome.id, reason=outcome.reason, next_at=text(outcome.next_at or now))
+    db.put(TRIED, id=outcome.id, tried=1, reason=outcome.reason, next_at=text(outcome.next_at or now))
     if outcome.event == "park":
         park(db, outcome.id, outcome.reason or "refused", outcome.alarm, terms, author)
         return DeliveryState.PARKED.value

@@ -132,6 +132,14 @@ class DeliveryPromises:
         third = await claim_one(store, now=NOW + 2 * LEASE, only=[crashed])
         assert (third.crashes, third.attempts) == (1, 1)
 
+    async def test_what_went_back_untried_is_no_attempt(self, store: Store) -> None:
+        (first, *_) = await household(store)
+        claimed = await claim_one(store, only=[first])
+        untried = replace(failed(claimed, next_at=NOW), tried=False)
+        assert await store.finish([untried], now=NOW) == [True]
+        again = await claim_one(store, only=[first])
+        assert (again.crashes, again.attempts) == (0, 0)
+
     async def test_the_third_crash_parks_with_an_alarm(self, store: Store) -> None:
         ids = await household(store, 2)
         for turn in range(3):

@@ -71,6 +71,7 @@ class Home:
     recipients: Recipients
     later: float = 0.0  # seconds that the clock of its next process is ahead
     disk: Path | None = None  # a file that says what is wrong with the disk: see launch.py
+    settings: dict[str, str] = field(default_factory=dict)  # of its next process, beside those below
     _running: list[Process] = field(default_factory=list)
 
     @property
@@ -84,6 +85,7 @@ class Home:
             "SCHAKEL_REGION_OVERLAY": str(self.folder / "overlay"),
             "SCHAKEL_PORT": "0",
             "SCHAKEL_REQUESTS_PER_MINUTE": "100000",
+            **self.settings,
         }
         if failpoint:
             own["SCHAKEL_FAILPOINT"] = failpoint

@@ -54,6 +54,16 @@ def referral(n: int, municipality: str = "0518", *, removed: int | None = None) 
     return Message("thv-pool", document["kenmerk"], JSON, json.dumps(document, ensure_ascii=False).encode())
 
 
+def nameless(n: int, municipality: str = "0518") -> Message:
+    """As `referral`, of people whose numbers nobody knows: of these there are as many as a test wants."""
+    message = referral(n, municipality)
+    document: dict[str, Any] = json.loads(message.body)
+    for person in document["betrokkenen"]:
+        if person.pop("bsn", None) is not None:
+            person["bsnStatus"] = "onbekend"
+    return Message(message.source, message.reference, JSON, json.dumps(document, ensure_ascii=False).encode())
+
+
 def hidden(message: Message) -> Message:
     """Later the same source says of the same case that the victim's address is secret."""
     document = json.loads(message.body)
