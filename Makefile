@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test fuzz faults bench bench-long check format lint types layers wheel lock clean
+.PHONY: help install demo test matrix fuzz faults bench bench-long check format lint types layers wheel lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ demo: install ## referrals go from door to door, on this machine, in under half 
 
 test: install ## every test
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+matrix: install ## the journey and the demo on SQLite and PostgreSQL, without and with RabbitMQ; the table
+	$(BIN)/python -m tests.tools.matrix --write docs/reliability.md
 
 fuzz: install ## the long run: mangled bytes at both doors, and at every reader
 	FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -n auto -o timeout=1800 tests/property/test_fuzz_doors.py
