@@ -99,6 +99,10 @@ class ClockWork:
                 continue
 
     async def run_once(self, now: datetime) -> Tick:
+        jump = await self._admin.mind_the_clock(now=now)
+        if jump is not None:
+            self._log.error("clock.went-back", seconds=round(jump.total_seconds()))
+            self._refused, self._erase_at = {}, None
         linked = await self._admin.link_audit(now=now, limit=LINKS_PER_TICK)
         ended = await self._end(now)
         reminded = await self._step(now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
 from schakel.errors import Finding, Refusal
@@ -421,6 +421,10 @@ class AdminStore(Protocol):
 
     async def overdue(self, *, now: datetime) -> Erased:
         """What `erase` would take now without a limit, and what it would spare."""
+
+    async def mind_the_clock(self, *, now: datetime) -> timedelta | None:
+        """When the clock went back by more than a minute since something was last written: by how much. Leases, waits
+        and alarms that were set by the clock that was ahead are brought back, and a human is told."""
 
     async def link_audit(self, *, now: datetime, limit: int) -> int:
         """Links unlinked audit rows into the hash chain; the number linked."""

@@ -14,6 +14,7 @@ from schakel.states import DeliveryState, Machine, Role
 from schakel.store import alarms
 from schakel.store.admin import settle
 from schakel.store.alarms import close_alarms, raise_alarm
+from schakel.store.clock_jump import NOTICED
 from schakel.store.db import Db
 from schakel.store.decision import add_delivery
 from schakel.store.delivery import FINAL, SET_BREAKER
@@ -282,15 +283,18 @@ def progress(db: Db, object_id: str, *, now: datetime) -> list[Progress]:
 TAKE_DUTY: Final = """
 INSERT INTO duty (name, token, holder, lease_until) VALUES (:name, :token, :holder, :until)
 ON CONFLICT (name) DO UPDATE SET token = excluded.token, holder = excluded.holder, lease_until = excluded.lease_until
-WHERE duty.token = excluded.token OR duty.lease_until < :now OR duty.holder = :after"""
+WHERE duty.token = excluded.token OR duty.lease_until < :now OR duty.holder = :after
+    OR duty.lease_until > :latest"""
 HOLDER: Final = "SELECT holder FROM duty WHERE name = :name"
 LEAVE_DUTY: Final = "DELETE FROM duty WHERE name = :name AND token = :token"
 
 
 def take_duty(db: Db, name: str, token: str, *, holder: str, now: datetime, until: datetime, after: str | None) -> bool:
     """The token has the duty until then: it had it, nobody had, its lease ran out, or its holder was `after`. False:
-    another has it."""
+    another has it. A lease that ends later than any that is given now, by more than clocks differ, is of a clock that
+    was ahead."""
     values = {"name": name, "token": token, "holder": holder, "now": text(now), "until": text(until)}
+    values["latest"] = text(until + NOTICED)
     return bool(db.run(TAKE_DUTY, **values, after=after))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -51,6 +51,7 @@ from schakel.store import (
     admin,
     alarms,
     case_ledger,
+    clock_jump,
     deadlines,
     delivery,
     intake,
@@ -290,6 +291,11 @@ class SqlStore:
 
     async def overdue(self, *, now: datetime) -> Erased:
         return await self._engine.read(lambda db: retention.overdue(db, self._terms, now=now))
+
+    async def mind_the_clock(self, *, now: datetime) -> timedelta | None:
+        if await self._engine.read(lambda db: clock_jump.went_back(db, now=now)) is None:
+            return None
+        return await self._engine.write(lambda db: clock_jump.bring_back(db, self._terms, now=now))
 
     async def link_audit(self, *, now: datetime, limit: int) -> int:
         return await self._engine.write(

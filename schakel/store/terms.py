@@ -15,6 +15,7 @@ MAILBOX_UNREAD: Final = "mailbox-unread"
 REFERENCE_CONFLICT: Final = "reference-conflict"
 PAUSE_ENDED: Final = "pause-ended"
 PAUSE_HOLDS_CRISIS: Final = "pause-holds-crisis"
+CLOCK_WENT_BACK: Final = "clock-went-back"
 
 # What the store says by itself, where the region's files have no sentence for the cause.
 OWN_SENTENCES: Final[Sentences] = {
@@ -38,6 +39,12 @@ OWN_SENTENCES: Final[Sentences] = {
         "Voor een partner die op pauze staat wacht een crisis. Bel de partner, of hef de pauze op "
         "(schakel queues resume).",
         "A crisis waits for a partner that is paused. Call the partner, or end the pause (schakel queues resume).",
+    ),
+    CLOCK_WENT_BACK: (
+        "De klok van een machine is teruggezet. Wat wachtte wordt nu weer geprobeerd; kijk of de klok nu goed staat "
+        "(schakel doctor).",
+        "The clock of a machine went back. What waited is tried again now; see whether the clock is right "
+        "(schakel doctor).",
     ),
     "poison-delivery": (
         "Een bezorging is drie keer vastgelopen en wacht op een besluit.",

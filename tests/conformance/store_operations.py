@@ -16,6 +16,7 @@ from tests.conformance.store_cases import (
     LEASE,
     NOW,
     SECOND,
+    TIMES,
     Decider,
     Side,
     accept_one,
@@ -277,6 +278,60 @@ class OperationsPromises:
         assert not await take("three", now=end, after="h-two")
         assert await take("three", now=end, after="h-one")  # of whom the caller knows that it has ended
         assert await store.take_duty("other", "two", holder="host", now=NOW, until=NOW + LEASE)
+
+    async def test_a_duty_s_lease_of_a_clock_that_was_ahead_binds_nobody(self, store: Store) -> None:
+        async def take(token: str, *, now: datetime) -> bool:
+            return await store.take_duty("clock", token, holder=f"h-{token}", now=now, until=now + LEASE)
+
+        assert await take("ahead", now=NOW + HOUR)
+        assert await take("right", now=NOW)
+        assert not await take("ahead", now=NOW + SECOND)
+        assert not await take("another", now=NOW - 30 * SECOND)  # so much may clocks differ
+
+    # -- a clock that goes back --
+
+    async def test_what_waits_is_due_again_when_the_clock_went_back_and_a_human_is_told(
+        self, store: Store, sql: Side
+    ) -> None:
+        ahead = NOW + HOUR
+        await accept_one(store, Decider(), arrival(received_at=ahead))
+        assert await store.mind_the_clock(now=ahead - 50 * SECOND) is None
+        claimed = {one.recipient: one for one in await store.claim(now=ahead, limit=9)}
+        away = failed(claimed[LEAD], next_at=ahead + HOUR)
+        assert await store.finish([away], now=ahead) == [True]
+        assert await store.claim(now=NOW + LEASE + SECOND, limit=9) == []  # the one waits, the other is held
+
+        assert await store.mind_the_clock(now=NOW) == HOUR
+        assert await store.mind_the_clock(now=NOW) is None  # it is told once
+        (again,) = await store.claim(now=NOW, limit=9)
+        assert (again.id, again.attempts) == (claimed[LEAD].id, 1)
+        assert await store.claim(now=NOW + LEASE, limit=9) == []  # whoever holds it has the time of a lease to say so
+        (dead,) = await store.claim(now=NOW + LEASE + SECOND, limit=1)
+        assert dead.crashes == 1
+        told = [one for one in await store.due_alarms(now=NOW, limit=9) if one.cause == "clock-went-back"]
+        assert [one.owner for one in told] == ["coordinator"]
+        assert sql.rows("SELECT actor, detail FROM audit WHERE action = 'clock:went-back'") == [("clock", "3600 s")]
+
+    async def test_alarms_come_no_later_than_they_would_have_when_the_clock_went_back(self, store: Store) -> None:
+        ahead = NOW + 9 * HOUR
+
+        async def causes(now: datetime) -> set[str]:
+            return {one.cause for one in await store.due_alarms(now=now, limit=99)} - {"clock-went-back"}
+
+        await accept_one(store, Decider(urgency="crisis"), arrival(received_at=ahead))
+        claimed = {one.recipient: one for one in await store.claim(now=ahead, limit=9)}
+        alarm = NewAlarm("poison-delivery", claimed[DUO].id, "coordinator", "nl", "en")
+        aside = DeliveryOutcome(claimed[DUO].id, claimed[DUO].token, "park", reason="cannot-be-rendered", alarm=alarm)
+        assert await store.finish([aside], now=ahead) == [True]
+        assert await causes(NOW) == set()
+
+        assert await store.mind_the_clock(now=NOW) == 9 * HOUR
+        assert await causes(NOW) == {"poison-delivery"}
+        for one in await store.due_alarms(now=NOW, limit=99):
+            await store.alarm_outcomes([(one.id, True, NOW + 24 * HOUR)], now=NOW)
+        late = NOW + TIMES.crisis_delivery_after
+        assert await causes(late - SECOND) == set()
+        assert await causes(late) == {"delivery-overdue"}
 
     # -- data keys --
 
