@@ -16,8 +16,9 @@ from typing import Any, Final
 import httpx2
 
 from tests.support.hub import Said, until
+from tests.support.messages import Message, referral
 from tests.support.parts import Parts, Running, open_parts
-from tests.support.senders import Senders, accounted, seeded
+from tests.support.senders import ANSWERS_WITHIN, Senders, accounted, seeded
 
 PARTS: Final = {"api": 1, "worker": 2, "clock": 1}
 
@@ -57,6 +58,20 @@ class Standing:
         """Nothing runs any more."""
         await asyncio.gather(*(one.kill() for one in self.every()))
 
+    def household(self) -> Message:
+        """Of whom nobody has sent anything yet."""
+        self._households += 1
+        return referral(self._households - 1)
+
+    async def ask(self, message: Message) -> Said:
+        """As a sender who is told, whatever it is."""
+        headers = {"authorization": f"Bearer {self.parts.keys[message.source]}", "content-type": message.media_type}
+        async with httpx2.AsyncClient(trust_env=False, timeout=ANSWERS_WITHIN) as client:
+            answer = await client.post(f"{self.api.url}/v1/referrals", content=message.body, headers=headers)
+        said = Said(message, answer.status_code, answer.json(), answer.headers.get("retry-after"))
+        self.said += [said] if said.accepted else []
+        return said
+
     @contextlib.asynccontextmanager
     async def under_load(self) -> AsyncIterator[Senders]:
         """Senders go on during the block; after it everything has arrived, or this fails."""
@@ -92,8 +107,11 @@ class Standing:
 
 
 @contextlib.asynccontextmanager
-async def stand(folder: Path, settings: Mapping[str, str], **wanted: int) -> AsyncIterator[Standing]:
-    async with open_parts(folder, settings) as parts:
+async def stand(
+    folder: Path, settings: Mapping[str, str], *, beside: Mapping[str, str] | None = None, **wanted: int
+) -> AsyncIterator[Standing]:
+    """`beside`: see tests/support/parts.py; `wanted`: how many of a part, where not as above."""
+    async with open_parts(folder, settings, beside=beside) as parts:
         standing = Standing(parts, wanted=PARTS | wanted)
         print(f"SCHAKEL_TEST_SEED={standing.seed}")
         await standing.whole()

@@ -78,6 +78,7 @@ class Parts:
     settings: Mapping[str, str]
     books: Books  # the same store, beside the processes
     keys: dict[str, str] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)  # what commands and books have otherwise
     _running: list[Running] = field(default_factory=list)
     _started: int = 0
 
@@ -115,7 +116,7 @@ class Parts:
     async def run(self, *arguments: str, code: int = 0) -> Any:
         """The JSON document that a command prints beside the hub."""
         child = await asyncio.create_subprocess_exec(
-            SCHAKEL, *arguments, "--json", env=self.environment(), cwd=ROOT,
+            SCHAKEL, *arguments, "--json", env=self.environment() | dict(self.beside), cwd=ROOT,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, errors = await asyncio.wait_for(child.communicate(), WITHIN)
@@ -160,15 +161,20 @@ class Parts:
 
 
 @contextlib.asynccontextmanager
-async def open_parts(folder: Path, settings: Mapping[str, str]) -> AsyncIterator[Parts]:
-    """A new hub, nothing running yet. Whoever takes webhooks in Den Haag has a secret: the lead and the local team."""
+async def open_parts(
+    folder: Path, settings: Mapping[str, str], *, beside: Mapping[str, str] | None = None
+) -> AsyncIterator[Parts]:
+    """A new hub, nothing running yet. Whoever takes webhooks in Den Haag has a secret: the lead and the local team.
+
+    `beside`: what the test's own books have otherwise than the processes, as the way to the database."""
     recipients = Recipients(folder / "journals")
     await recipients.start()
     write_overlay(folder / "overlay", load_region(region_folder("haaglanden")), recipients)
-    given = {name.removeprefix("SCHAKEL_").lower(): value for name, value in settings.items()}
+    own_settings = {**settings, **(beside or {})}
+    given = {name.removeprefix("SCHAKEL_").lower(): value for name, value in own_settings.items()}
     own = Settings(_env_file=None, home=folder / "home", region_overlay=folder / "overlay", **given)
     initialise(own)
-    async with Parts(folder, recipients, settings, open_books(own)) as parts:
+    async with Parts(folder, recipients, settings, open_books(own), beside=beside or {}) as parts:
         store, now = parts.books.store, datetime.now(UTC)
         parts.keys["thv-pool"], key = new_key("thv-pool", now=now)
         await store.add_key(key)

@@ -255,6 +255,10 @@ class Postgres:
     def url(self) -> str:
         return f"postgresql://schakel@127.0.0.1:{self.port}/postgres"
 
+    @property
+    def runs(self) -> bool:
+        return self._running is not None
+
     def start(self) -> None:
         """Returns when it takes connections."""
         data, how = self.folder / "data", self._as_user()

@@ -90,8 +90,8 @@ class Senders:
 
     def told(self) -> str:
         return (
-            f"{self.sent} referrals, {len(self.said)} × 202, {len(self.refused)} refused, not now {dict(self.not_now)}, "
-            f"{self.unanswered} without an answer, longest {self.longest:.1f} s"
+            f"{self.sent} referrals, {len(self.said)} × 202, {len(self.refused)} refused, "
+            f"not now {dict(self.not_now)}, {self.unanswered} without an answer, longest {self.longest:.1f} s"
         )
 
     # -- one sender
