@@ -9,6 +9,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -57,20 +59,29 @@ def postgres_commits(url: str) -> Iterator[Commit]:
         yield commit
 
 
-def group_commits(commit: Commit, bodies: Sequence[bytes], *, senders: int) -> float:
-    """Bodies a second: so many senders each hand in one and wait until it is on disk, and then the next; whoever waits
-    shares a commit. It is the hub's own way to the disk, without a hub."""
-    waiting: queue.SimpleQueue[tuple[bytes, Callable[[], object]] | None] = queue.SimpleQueue()
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    rows: Sequence[bytes]
+    told: Callable[[], object]
+
+
+_Waiting = queue.SimpleQueue[_Handed | None]
+
+
+def group_commits(commit: Commit, works: Sequence[Sequence[Sequence[bytes]]], *, senders: int) -> float:
+    """Works a second: each of so many senders hands in the rows of a step and waits until they are on disk, then the
+    next step, then the next work; whoever waits shares a commit. It is the hub's own way to the disk, without a hub."""
+    waiting: _Waiting = queue.SimpleQueue()
     writer = threading.Thread(target=_write, args=(commit, waiting))
     writer.start()
     try:
-        return asyncio.run(_hand_in(waiting, bodies, senders))
+        return asyncio.run(_hand_in(waiting, works, senders))
     finally:
         waiting.put(None)
         writer.join(WITHIN)
 
 
-def _write(commit: Commit, waiting: queue.SimpleQueue[tuple[bytes, Callable[[], object]] | None]) -> None:
+def _write(commit: Commit, waiting: _Waiting) -> None:
     while (first := waiting.get()) is not None:
         batch = [first]
         while len(batch) < MOST and not waiting.empty():
@@ -79,25 +90,26 @@ def _write(commit: Commit, waiting: queue.SimpleQueue[tuple[bytes, Callable[[], 
                 waiting.put(None)
                 break
             batch.append(following)
-        commit([body for body, _ in batch])
-        for _, told in batch:
-            told()
+        commit([row for each in batch for row in each.rows])
+        for each in batch:
+            each.told()
 
 
-async def _hand_in(waiting: queue.SimpleQueue[Any], bodies: Sequence[bytes], senders: int) -> float:
+async def _hand_in(waiting: _Waiting, works: Sequence[Sequence[Sequence[bytes]]], senders: int) -> float:
     loop = asyncio.get_running_loop()
-    left = iter(bodies)
+    left = iter(works)
 
     async def sender() -> None:
-        for body in left:
-            done = loop.create_future()
-            waiting.put((body, lambda done=done: loop.call_soon_threadsafe(done.set_result, None)))
-            await done
+        for work in left:
+            for rows in work:
+                done: asyncio.Future[None] = loop.create_future()
+                waiting.put(_Handed(rows, partial(loop.call_soon_threadsafe, done.set_result, None)))
+                await done
 
     start = time.perf_counter()
     async with asyncio.timeout(WITHIN):
         await asyncio.gather(*(sender() for _ in range(senders)))
-    return len(bodies) / (time.perf_counter() - start)
+    return len(works) / (time.perf_counter() - start)
 
 
 def raw_pika(url: str, messages: int) -> float:
