@@ -196,8 +196,8 @@ def _waits(subject: Subject) -> list[Measure]:
 
 
 def _of(waits: Sequence[Measure], subject: Subject) -> dict[str, Measure]:
-    """Its p99 at the higher rate, and its p50 there; a rate that it cannot keep is held against the p50 at the lower one,
-    for in a growing queue everybody waits equally long."""
+    """Its p99 at the higher rate, and its p50 there; a rate that it cannot keep is held against the p50 at the lower:
+    in a queue that grows everybody waits equally long."""
     low, high = STEADY
     found = {measure.name.removeprefix(f"{subject.name}: "): measure for measure in waits}
     kept = subject.best >= high
