@@ -16,7 +16,7 @@ import pytest
 from broker.rabbitmq import RabbitMQ
 from broker.topology import queue_name
 from schakel import dispatch
-from schakel.bootstrap import initialise
+from schakel.bootstrap import clear_broker, initialise
 from schakel.errors import ConfigurationError
 from schakel.settings import Settings
 from tests.integration.stage import MovedClock, Stage, household, reopen_stage
@@ -123,6 +123,34 @@ async def test_the_broker_keeps_no_name_and_no_content(door_and_worker: tuple[St
     assert kept.count("[2,") == 2
     assert [one.id for one in door.hub.region.partners if one.id in kept] == []
     assert [word for word in ("Proef7", "T-7", "Z-7", "THV-PROEF") if word in kept] == []
+
+
+async def test_a_hub_that_never_comes_back_leaves_no_queue_at_the_broker(tmp_path: Path, broker_url: str) -> None:
+    async with two_hubs(tmp_path, broker_url) as (door, _):
+        await door.send("thv-pool", household(1))
+        await until(lambda: door.hub.broker.health().rung == 2, "they are not confirmed")
+        queues = [queue_name(one.id, door.hub.vault.blind) for one in door.hub.region.partners if one.receives]
+        await door.hub.broker.aclose()
+        assert there(broker_url, queues) == set(queues)
+        assert clear_broker(door.hub)
+        assert there(broker_url, queues) == set()
+        assert clear_broker(door.hub)  # again is harmless
+
+
+async def test_a_broker_out_of_reach_is_said_when_a_hub_goes_for_good(tmp_path: Path) -> None:
+    async with two_hubs(tmp_path, "amqp://127.0.0.1:9/") as (door, _):
+        assert not clear_broker(door.hub)
+
+
+def there(url: str, queues: list[str]) -> set[str]:
+    """Which of them exist."""
+    found = set()
+    with contextlib.closing(pika.BlockingConnection(pika.URLParameters(url))) as connection:
+        for queue in queues:
+            with contextlib.suppress(pika.exceptions.ChannelClosedByBroker):
+                connection.channel().queue_declare(queue, passive=True)
+                found.add(queue)
+    return found
 
 
 def test_a_password_file_that_is_absent_keeps_the_hub_from_starting(tmp_path: Path) -> None:
