@@ -122,7 +122,7 @@ class Poster:
             self._pools[key] = httpx2.AsyncHTTPTransport(
                 verify=self._trust,
                 trust_env=False,
-                limits=httpx2.Limits(max_connections=16, max_keepalive_connections=4, keepalive_expiry=15.0),
+                limits=httpx2.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=15.0),
             )
         return self._pools[key]
 
