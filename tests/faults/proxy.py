@@ -60,8 +60,9 @@ class Fault:
     """
 
     name: str
-    delay: float = 0.0  # seconds that each piece waits, on both ways
+    delay: float = 0.0  # seconds that each piece waits
     seconds_per_byte: float = 0.0  # 0: as fast as it goes
+    slow: frozenset[Way] = frozenset(Way)  # ways that these two are about
     holds: frozenset[Way] = frozenset()  # ways on which nothing goes on; what comes there waits for the healing
     ends: Ending | None = None
     loses_answer: bool = False
@@ -78,6 +79,7 @@ CUT: Final = Fault("cut", ends=Ending.CLOSE, door=Door.ENDS)
 RESET: Final = Fault("reset", ends=Ending.RESET, door=Door.ENDS)
 HALF_OPEN: Final = Fault("half-open", holds=frozenset(Way))
 BYTE_PER_SECOND: Final = Fault("one byte per second", seconds_per_byte=1.0)
+SLOW_UP: Final = Fault("one byte per second towards the server", seconds_per_byte=1.0, slow=frozenset({Way.UP}))
 BLACKHOLE: Final = Fault("blackhole that takes connections", holds=frozenset(Way), door=Door.SILENT)
 DEAF: Final = Fault("blackhole that takes no connections", holds=frozenset(Way), door=Door.DEAF)
 REFUSED: Final = Fault("nobody listens", ends=Ending.RESET, door=Door.REFUSED)
@@ -283,11 +285,13 @@ class Proxy:
             if way in fault.holds:
                 await self._while(lambda now: way in now.holds)
                 continue
-            if fault.delay and delayed is not fault:
+            slow = way in fault.slow
+            if slow and fault.delay and delayed is not fault:
                 delayed = fault
                 await self._pause(fault.delay)
                 continue
-            count = len(piece) if not fault.seconds_per_byte else 1
+            drips = slow and fault.seconds_per_byte > 0
+            count = 1 if drips else len(piece)
             if way is Way.DOWN and fault.ends is not None:
                 count = min(count, 0 if fault.loses_answer else max(0, (fault.answer_bytes or 0) - link.answered))
                 link.answered += count
@@ -298,7 +302,7 @@ class Proxy:
                 link.end(fault.ends)
                 return
             piece = piece[count:]
-            if fault.seconds_per_byte and piece:
+            if drips and piece:
                 await self._pause(fault.seconds_per_byte)
 
     async def _while(self, holds: Callable[[Fault], bool]) -> None:

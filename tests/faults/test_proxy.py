@@ -129,6 +129,16 @@ async def test_one_byte_per_second_is_that_and_the_rest_comes_when_it_heals(prox
         assert await ask(line, b"") == b"answer to 67890\n"
 
 
+async def test_one_way_can_be_slow_alone(proxy: Proxy, echo: Echo) -> None:
+    async with connected(proxy) as line:
+        await ask(line)
+        await proxy.set(faults.SLOW_UP)
+        echo.answer = b"a much longer answer to "
+        began = asyncio.get_running_loop().time()
+        assert await ask(line, b"x\n") == b"a much longer answer to x\n"
+        assert 1 <= asyncio.get_running_loop().time() - began < 15  # two bytes up, 26 down
+
+
 @pytest.mark.parametrize(("fault", "how"), [(faults.CUT, "close"), (faults.RESET, "reset")])
 async def test_a_cut_or_a_reset_ends_what_is_there_and_what_is_new(
     proxy: Proxy, echo: Echo, fault: Fault, how: str
