@@ -43,4 +43,4 @@ async def hand_in_bundle(request: Request) -> Response:
         bundle = Bundle.model_validate_json(await request.body())
     except ValidationError:
         return JSONResponse({"detail": "not a valid bundle"}, 422)
-    return JSONResponse({"id": bundle.identifier.value, "state": "routed"}, 202)
+    return JSONResponse({"type": bundle.type, "state": "routed"}, 202)
