@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.asyncio(lo
 
 Side = psycopg.Connection[Any]
 
-PATIENCE: Final = "10"  # seconds in which the door answers, here
+PATIENCE: Final = "5"  # seconds in which the door answers, here
 ROUND_TRIP: Final = 0.2  # seconds, of a slow database
 DISK: Final = "160m"
 GATE: Final = 4711  # an advisory lock: who holds it holds up every COMMIT of a referral
