@@ -92,6 +92,7 @@ class Dispatch:
         self._claims = 0  # made so far
         self._shut: dict[str, int] = {}  # recipient → up to which claim its breaker has overtaken what waits here
         self._stopping = False
+        self._ended = asyncio.Event()  # something that was held
         self._alone: asyncio.Task[None] | None = None  # the last one claimed that had crashed before: claimed alone
         self._renewing: asyncio.Task[None] | None = None
         self._overall = asyncio.Semaphore(SENDING)
@@ -121,7 +122,7 @@ class Dispatch:
                 self._log.error("dispatch.claim-failed", exc_info=error)
                 next_sweep = loop.time() + SWEEP
             if len(self._leases) >= HELD:
-                await asyncio.wait([task for _, task in self._leases.values()], return_when=asyncio.FIRST_COMPLETED)
+                await self._room(stop)
         self._stopping = True
         for token, (_, task) in self._leases.items():
             if token not in self._sending:
@@ -174,6 +175,14 @@ class Dispatch:
         finally:
             for task in (hearing, stopping):
                 task.cancel()
+
+    async def _room(self, stop: asyncio.Event) -> None:
+        """Until something that is held has ended, or a stop: the partners may all be slow."""
+        self._ended.clear()
+        waking = {asyncio.ensure_future(self._ended.wait()), asyncio.ensure_future(stop.wait())}
+        await asyncio.wait(waking, return_when=asyncio.FIRST_COMPLETED)
+        for task in waking:
+            task.cancel()
 
     async def _take(self, limit: int, *, only: Sequence[str] | None = None) -> int:
         limit = min(limit, HELD - len(self._leases))
@@ -240,6 +249,7 @@ class Dispatch:
         finally:
             self._sending.discard(claimed.token)
             self._leases.pop(claimed.token, None)
+            self._ended.set()
 
     def _leave_alone(self, claimed: Claimed, outcome: DeliveryOutcome) -> None:
         """When its breaker opens, what already waits here for a place at this recipient goes back. What is claimed
