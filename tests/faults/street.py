@@ -122,19 +122,27 @@ class Street:
         return {name: report.counts[name] for name in ("accepted", "delivered", *ZERO[:3])}
 
     @property
+    def quiet(self) -> bool:
+        """Nothing is being sent to the partner at this moment."""
+        return self.home.count(SENDING) == 0
+
+    @property
     def accepted(self) -> int:
         return len({one.body["id"] for one in self.said})
 
 
 @contextlib.asynccontextmanager
-async def open_street(folder: Path, settings: Mapping[str, str]) -> AsyncIterator[Street]:
-    """Ends with the accountant's word from the command line."""
+async def open_street(
+    folder: Path, settings: Mapping[str, str], deadlines: Mapping[str, Any] | None = None
+) -> AsyncIterator[Street]:
+    """`deadlines`: other than the region's. Ends with the accountant's word from the command line."""
     seed = seeded()
     async with open_home(folder) as home:
         home.settings = dict(settings)
         here = home.recipients.url(PARTNER)
         async with open_proxy(here) as partner:
             put_before(home, {PARTNER: partner.through(here)})
+            with_deadlines(home, **(deadlines or {}))
             process = await home.start()
             async with open_proxy(process.url) as door:
                 yield Street(home, process, partner, door, seed, random.Random(seed))

@@ -27,6 +27,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest
 
 ROUNDS: Final = 5 if LONG else 1
 LOAD: Final = (40, 80) if LONG else (12, 20)  # referrals during the fault
+BROKEN: Final = frozenset({"not-http", "connection-lost", "unreachable"})
+SILENT: Final = frozenset({"timeout", "connect-timeout"})
 SETTINGS: Final = {
     "SCHAKEL_SEND_TIMEOUT": "3",
     "SCHAKEL_HEADER_TIMEOUT": "2",
@@ -50,7 +52,7 @@ def told(street: Street, fault: str, *words: object) -> None:
 @pytest.mark.parametrize(
     ("fault", "reasons", "taken"),
     [
-        pytest.param(faults.latency(0.2), set(), False, marks=pytest.mark.fault("partner: latency")),
+        pytest.param(faults.latency(0.2), frozenset(), False, marks=pytest.mark.fault("partner: latency")),
         pytest.param(
             faults.CUT,
             {"not-http", "connection-lost", "unreachable"},
@@ -63,37 +65,33 @@ def told(street: Street, fault: str, *words: object) -> None:
             False,
             marks=pytest.mark.fault("partner: connections reset"),
         ),
-        pytest.param(faults.HALF_OPEN, {"timeout"}, False, marks=pytest.mark.fault("partner: half-open connections")),
+        pytest.param(faults.HALF_OPEN, SILENT, False, marks=pytest.mark.fault("partner: half-open connections")),
+        pytest.param(faults.BYTE_PER_SECOND, SILENT, False, marks=pytest.mark.fault("partner: one byte per second")),
         pytest.param(
-            faults.BYTE_PER_SECOND, {"timeout"}, False, marks=pytest.mark.fault("partner: one byte per second")
+            faults.BLACKHOLE, SILENT, False, marks=pytest.mark.fault("partner: blackhole that takes connections")
         ),
         pytest.param(
-            faults.BLACKHOLE, {"timeout"}, False, marks=pytest.mark.fault("partner: blackhole that takes connections")
-        ),
-        pytest.param(
-            faults.DEAF, {"timeout"}, False, marks=pytest.mark.fault("partner: blackhole that takes no connections")
+            faults.DEAF, SILENT, False, marks=pytest.mark.fault("partner: blackhole that takes no connections")
         ),
         pytest.param(faults.REFUSED, {"unreachable"}, False, marks=pytest.mark.fault("partner: nobody listens")),
         pytest.param(
-            faults.ANSWER_LOST, {"not-http"}, True, marks=pytest.mark.fault("partner: answer lost after it was taken")
+            faults.ANSWER_LOST, BROKEN, True, marks=pytest.mark.fault("partner: answer lost after it was taken")
         ),
         pytest.param(
             faults.ANSWER_RESET,
-            {"connection-lost"},
+            BROKEN,
             True,
             marks=pytest.mark.fault("partner: reset after it was taken"),
         ),
         pytest.param(
-            faults.ANSWER_HELD, {"timeout"}, True, marks=pytest.mark.fault("partner: no answer after it was taken")
+            faults.ANSWER_HELD, SILENT, True, marks=pytest.mark.fault("partner: no answer after it was taken")
         ),
-        pytest.param(
-            faults.answer_cut_after(10), {"not-http"}, True, marks=pytest.mark.fault("partner: answer cut short")
-        ),
+        pytest.param(faults.answer_cut_after(10), BROKEN, True, marks=pytest.mark.fault("partner: answer cut short")),
     ],
     ids=lambda value: value.name.replace(" ", "-") if isinstance(value, Fault) else "",
 )
 async def test_a_partner_behind_it_gets_all_in_the_end_and_nobody_else_waits(
-    street: Street, fault: Fault, reasons: set[str], taken: bool
+    street: Street, fault: Fault, reasons: frozenset[str], taken: bool
 ) -> None:
     """`taken`: the partner has it when the attempt fails, so it comes again, the same."""
     for _ in range(ROUNDS):
@@ -115,7 +113,7 @@ async def test_a_partner_behind_it_gets_all_in_the_end_and_nobody_else_waits(
         assert street.repeats(said) > 0 or not taken
 
 
-async def felt(street: Street, reasons: set[str], since: datetime) -> None:
+async def felt(street: Street, reasons: frozenset[str], since: datetime) -> None:
     await until(lambda: reasons & set(street.failed(since)), "no attempt fails", street.home.log)
 
 
