@@ -20,6 +20,7 @@ from schakel.ports import Clock
 
 LEASE: Final = timedelta(seconds=15)
 RENEW: Final = 5.0  # seconds between two looks, of who has it and of who waits for it
+ENDS_WITHIN: Final = 20.0  # seconds after a stop; then the work, which can be done twice, is broken off
 
 Work = Callable[[asyncio.Event], Awaitable[None]]
 
@@ -40,6 +41,7 @@ class Pace:
 
     lease: timedelta = LEASE
     renew: float = RENEW
+    ends_within: float = ENDS_WITHIN
 
 
 class Duty:
@@ -91,10 +93,12 @@ class Duty:
         try:
             await asyncio.wait({working, keeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
             over.set()
-            if not keeping.done():
-                await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)
+            if not keeping.done():  # it may wait for pagers that do not answer, one after the other
+                await asyncio.wait(
+                    {working, keeping}, timeout=self._pace.ends_within, return_when=asyncio.FIRST_COMPLETED
+                )
             if not working.done():
-                self._log.error("duty.lost", kind=self._name)
+                self._log.error("duty.lost" if keeping.done() else "duty.broken-off", kind=self._name)
         finally:
             self._held = False
             await _cancel(working, keeping, stopping)

@@ -23,7 +23,7 @@ from schakel.store.database import create_database
 from schakel.store.sqlite import SqliteStore, open_sqlite
 from tests.conformance.store_cases import CAUSES, TIMES, TestSigner
 
-PACE = Pace(lease=timedelta(seconds=1.2), renew=0.2)
+PACE = Pace(lease=timedelta(seconds=1.2), renew=0.2, ends_within=0.4)
 
 
 class RealTime:
@@ -100,6 +100,28 @@ async def test_one_works_and_the_other_takes_over_at_once_after_an_orderly_end(s
     assert second.ended == ["in order"]
 
 
+async def test_work_that_does_not_end_after_a_stop_is_broken_off_and_the_duty_is_free(store: SqliteStore) -> None:
+    begun = asyncio.Event()
+    ended: list[str] = []
+
+    async def waits_for_a_pager(_: asyncio.Event) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ended.append("broken off")
+            raise
+
+    stop = asyncio.Event()
+    running_on = asyncio.create_task(duty(store, "one").run(waits_for_a_pager, stop))
+    await asyncio.wait_for(begun.wait(), 5)
+    stop.set()
+    await asyncio.wait_for(running_on, 10)  # it would go on for ever
+    assert ended == ["broken off"]
+    now = datetime.now(UTC)
+    assert await store.take_duty("clock", "other", holder="other", now=now, until=now + PACE.lease)
+
+
 async def test_a_holder_that_falls_is_followed_when_its_lease_has_run_out(store: SqliteStore) -> None:
     now = datetime.now(UTC)
     assert await store.take_duty("clock", "fallen", holder="fallen", now=now, until=now + PACE.lease)
@@ -123,8 +145,8 @@ async def test_who_lost_the_duty_is_broken_off_and_does_not_end_the_new_holder_s
     mine = duty(store, "slept")
     async with running(mine, work):
         await asyncio.wait_for(work.begun.wait(), 5)
-        later = datetime.now(UTC) + timedelta(hours=1)  # as another process saw it, while this one slept
-        assert await store.take_duty("clock", "other", holder="other", now=later, until=later + timedelta(hours=1))
+        later = datetime.now(UTC) + timedelta(seconds=10)  # as another process saw it, while this one slept
+        assert await store.take_duty("clock", "other", holder="other", now=later, until=later + timedelta(seconds=30))
         for _ in range(100):
             if work.ended:
                 break
