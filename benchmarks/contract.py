@@ -19,11 +19,13 @@ Better = Literal["less", "more"]
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`folder`: empty, on the disk that is measured, removed afterwards. `rounds`: how often each subject has its turn;
-    `seconds`: about how long one turn lasts. `say`: a line for whoever watches."""
+    `seconds`: about how long one turn lasts. `scale`: less than 1 tries a long scenario out, with so much of its work.
+    `say`: a line for whoever watches."""
 
     folder: Path
     rounds: int = 7
     seconds: float = 0.05
+    scale: float = 1.0
     say: Callable[[str], None] = print
 
 
@@ -32,7 +34,7 @@ class Measure:
     """One row of the table: what was measured, in which unit, and every run."""
 
     name: str
-    unit: str  # "µs", "ms", "s", "/s", "MB", "x" (a ratio of two subjects in the same round)
+    unit: str  # "µs", "ms", "s", "min", "/s", "MB", "%", "x" (a ratio of two subjects in the same round)
     runs: tuple[float, ...]
 
     @property
