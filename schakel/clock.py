@@ -29,7 +29,7 @@ MOST_ROUNDS: Final = 100  # of so many in one tick
 CLOCK: Final = "clock"
 COORDINATOR: Final = "coordinator"
 NOT_ENDED: Final = "matter-not-ended"
-AGAIN: Final = timedelta(minutes=15)  # what was refused to end is tried again
+AGAIN: Final = timedelta(minutes=15)  # what was refused to end is tried again; a clock that went back is looked at
 ERASING: Final = timedelta(hours=1)
 
 
@@ -84,6 +84,7 @@ class ClockWork:
         self._log = log
         self._refused: dict[str, datetime] = {}  # matter → when to try again
         self._erase_at: datetime | None = None
+        self._minded: datetime | None = None  # when the clock was last seen to have gone back
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ticks until `stop`; a tick that fails is logged and the next one tries again."""
@@ -99,16 +100,25 @@ class ClockWork:
                 continue
 
     async def run_once(self, now: datetime) -> Tick:
-        jump = await self._admin.mind_the_clock(now=now)
-        if jump is not None:
-            self._log.error("clock.went-back", seconds=round(jump.total_seconds()))
-            self._refused, self._erase_at = {}, None
+        await self._mind(now)
         linked = await self._admin.link_audit(now=now, limit=LINKS_PER_TICK)
         ended = await self._end(now)
         reminded = await self._step(now)
         reached, unreached = await self._ringing.ring(now)
         await self._erase(now)
         return Tick(linked=linked, reached=reached, unreached=unreached, reminded=reminded, ended=ended)
+
+    async def _mind(self, now: datetime) -> None:
+        """Looks whether the clock went back; when it did, not again soon: beside a machine whose clock is always ahead
+        everything that waits would be tried every second."""
+        if self._minded is not None and self._minded <= now < self._minded + AGAIN:
+            return
+        jump = await self._admin.mind_the_clock(now=now)
+        if jump is None:
+            return
+        self._minded = now
+        self._refused, self._erase_at = {}, None
+        self._log.error("clock.went-back", seconds=round(jump.total_seconds()))
 
     async def _step(self, now: datetime) -> int:
         """Tells the latest step of every clock whose step has come, all of them before anybody is rung."""

@@ -20,8 +20,14 @@ from schakel.store.terms import CLOCK_WENT_BACK, Terms
 
 NOTICED: Final = timedelta(minutes=1)  # less is the difference between machines, or a clock that is being set right
 
-# When something was last written, by the clock of whoever wrote it.
-NEWEST: Final = "SELECT at FROM audit ORDER BY id DESC LIMIT 1"
+# The latest moment at which something was written, by the clock of whoever wrote it: of all since the last tick, which
+# are not in the chain yet (some of them after the jump), and of the last that is.
+NEWEST: Final = """
+SELECT max(at) FROM (
+    SELECT at FROM audit WHERE position IS NULL
+    UNION ALL
+    SELECT at FROM audit WHERE position = (SELECT max(position) FROM audit)
+) newest"""
 
 LEASES: Final = "UPDATE lane SET lease_until = :lease WHERE token IS NOT NULL AND lease_until > :lease"
 TRIES: Final = "UPDATE delivery SET next_at = :now WHERE state = 'waiting' AND next_at > :now"
@@ -35,7 +41,7 @@ ALARMS: Final = "UPDATE alarm SET next_at = :now WHERE acknowledged_by IS NULL A
 
 
 def went_back(db: Db, *, now: datetime) -> timedelta | None:
-    """By how much the newest row is ahead of now; None: not so much that the clock must have gone back."""
+    """By how much the latest row is ahead of now; None: not so much that the clock must have gone back."""
     newest = maybe_moment(db.value(NEWEST))
     return newest - now if newest is not None and newest > now + NOTICED else None
 

@@ -11,7 +11,7 @@ import pytest
 from schakel.errors import Conflict
 from schakel.operating import LONGEST_PAUSE, Pause, Queue, Selection
 from schakel.ports import Store
-from schakel.records import DeliveryOutcome, NewAlarm
+from schakel.records import AuditEntry, DeliveryOutcome, NewAlarm
 from tests.conformance.store_cases import (
     LEASE,
     NOW,
@@ -301,7 +301,11 @@ class OperationsPromises:
         assert await store.finish([away], now=ahead) == [True]
         assert await store.claim(now=NOW + LEASE + SECOND, limit=9) == []  # the one waits, the other is held
 
+        await store.audit(
+            [AuditEntry(NOW, "x", "x", "x", "")]
+        )  # somebody writes after the jump, before the clock looks
         assert await store.mind_the_clock(now=NOW) == HOUR
+        await store.link_audit(now=NOW, limit=99)
         assert await store.mind_the_clock(now=NOW) is None  # it is told once
         (again,) = await store.claim(now=NOW, limit=9)
         assert (again.id, again.attempts) == (claimed[LEAD].id, 1)

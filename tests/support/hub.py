@@ -70,6 +70,7 @@ class Home:
     keys: dict[str, str]
     recipients: Recipients
     later: float = 0.0  # seconds that the clock of its next process is ahead
+    clock: Path | None = None  # a file that says how far the clock is ahead: see launch.py
     disk: Path | None = None  # a file that says what is wrong with the disk: see launch.py
     settings: dict[str, str] = field(default_factory=dict)  # of its next process, beside those below
     _running: list[Process] = field(default_factory=list)
@@ -91,13 +92,15 @@ class Home:
             own["SCHAKEL_FAILPOINT"] = failpoint
         if self.later:
             own["TEST_LATER"] = str(self.later)
+        if self.clock is not None:
+            own["TEST_CLOCK"] = str(self.clock)
         if self.disk is not None:
             own["TEST_DISK"] = str(self.disk)
         return own
 
     def command(self) -> list[str]:
         """The installed program; behind a launcher when the test has clock or disk in hand."""
-        plain = not self.later and self.disk is None
+        plain = not self.later and self.clock is None and self.disk is None
         return [str(SCHAKEL)] if plain else [sys.executable, str(LAUNCH)]
 
     async def start(self, *, failpoint: str = "") -> Process:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Runs the command line as `schakel` does, on a machine whose clock or disk a test has in hand.
 
-`TEST_LATER`: seconds that the clock is ahead, as if the process had started that much later. `TEST_DISK`: a file; what
+`TEST_LATER`: seconds that the clock is ahead, as if the process had started that much later. `TEST_CLOCK`: a file with
+seconds that the clock is ahead from now on (or behind: below nought), looked at each time. `TEST_DISK`: a file; what
 stands in it says what is wrong with the disk, and when it is not there, nothing is.
 """
 
@@ -25,6 +26,14 @@ def set_clock(ahead: timedelta) -> None:
             return datetime.now(UTC) + ahead
 
     bootstrap.SystemClock = Later  # type: ignore[assignment, misc]
+
+
+def follow_clock(file: Path) -> None:
+    class Jumping:
+        def now(self) -> datetime:
+            return datetime.now(UTC) + timedelta(seconds=float(file.read_text(encoding="ascii") or 0))
+
+    bootstrap.SystemClock = Jumping  # type: ignore[assignment, misc]
 
 
 class Trouble:
@@ -97,5 +106,7 @@ class Disk(apsw.VFS):
 if __name__ == "__main__":
     if "TEST_LATER" in os.environ:
         set_clock(timedelta(seconds=float(os.environ["TEST_LATER"])))
+    if "TEST_CLOCK" in os.environ:
+        follow_clock(Path(os.environ["TEST_CLOCK"]))
     disk = Disk(Path(os.environ["TEST_DISK"])) if "TEST_DISK" in os.environ else None
     sys.exit(main())
