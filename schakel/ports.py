@@ -393,7 +393,8 @@ class AdminStore(Protocol):
         """Not acknowledged and due; parked rows and late deliveries whose alarm time has come raise theirs first."""
 
     async def alarm_outcomes(self, outcomes: Sequence[tuple[str, bool, datetime]], *, now: datetime) -> None:
-        """(alarm id, reached a human, when to try or ring again)."""
+        """(alarm id, reached a human, when to try or ring again). `now`: when they were found due; what another clock
+        has told since stays as that one wrote it."""
 
     async def alarms(self) -> list[AlarmRow]: ...
 

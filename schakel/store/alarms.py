@@ -83,11 +83,12 @@ DUE: Final = """
 SELECT * FROM alarm WHERE acknowledged_by IS NULL AND next_at <= :now ORDER BY next_at, id LIMIT :limit"""
 ALL: Final = "SELECT * FROM alarm ORDER BY raised_at, id"
 
-# It reached a human and rings again later, one step up; or it did not, and is tried again.
+# It reached a human and rings again later, one step up; or it did not, and is tried again. `:now` is when it was found
+# due: a clock that slept over it, while another rang, changes nothing any more.
 OUTCOME: Final = """
 UPDATE alarm SET attempts = attempts + 1, failing = 1 - :reached, next_at = :next_at,
     step = step + :reached, delivered_at = CASE WHEN :reached = 1 THEN :now ELSE delivered_at END
-WHERE id = :id"""
+WHERE id = :id AND next_at <= :now"""
 ACKNOWLEDGE: Final = """
 UPDATE alarm SET acknowledged_by = :by, acknowledged_at = :now WHERE id = :id AND acknowledged_by IS NULL"""
 FAILING: Final = "SELECT count(*) FROM alarm WHERE acknowledged_by IS NULL AND failing = 1"

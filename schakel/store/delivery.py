@@ -96,6 +96,13 @@ WHERE d.state = 'waiting' AND d.next_at <= :now
 ORDER BY d.crashes > 0 DESC, d.urgency = 'crisis' DESC, d.next_at, d.recipient, d.number
 LIMIT :window"""
 
+# Who probes a recipient whose breaker is open: one at a time, over all processes. Whoever does not get the lock at once
+# leaves it, so nobody waits; whoever gets it looks again whether another took a lane in between.
+PROBING: Final = """
+SELECT partner /*!postgresql , pg_try_advisory_xact_lock(hashtextextended('schakel:probe ' || partner, 0)) AS ours */
+FROM recipient WHERE partner = ANY(:partners) ORDER BY partner"""
+BUSY: Final = "SELECT DISTINCT recipient FROM lane WHERE recipient = ANY(:partners) AND token IS NOT NULL"
+
 # Those of them that nobody else takes at this moment.
 FREE: Final = """
 SELECT d.id, d.recipient, d.case_id, d.state, d.state_ordinal
@@ -162,7 +169,17 @@ def claim(db: Db, terms: Terms, *, now: datetime, limit: int, only: Sequence[str
             probed.add(row["recipient"])
         if len(chosen) >= limit or row["crashes"]:
             break
+    if probed:
+        left = probed - _to_probe(db, sorted(probed))
+        chosen = [row for row in chosen if row["recipient"] not in left]
     return _take(db, [row["id"] for row in chosen], terms, now=now) if chosen else []
+
+
+def _to_probe(db: Db, partners: Sequence[str]) -> set[str]:
+    """Those of whom nobody else has a probe under way, or is choosing one at this moment."""
+    ours = {row["partner"] for row in db.all(PROBING, partners=list(partners)) if row.get("ours", True)}
+    busy = {row["recipient"] for row in db.all(BUSY, partners=sorted(ours))} if ours else set()
+    return ours - busy
 
 
 def _take(db: Db, ids: Sequence[str], terms: Terms, *, now: datetime) -> list[Claimed]:

@@ -61,6 +61,20 @@ class AdminPromises:
         await store.alarm_outcomes([(alarm.id, True, NOW + timedelta(days=1))], now=NOW + SECOND)
         assert (await store.health()).alarms is None
 
+    async def test_a_clock_that_slept_over_an_alarm_changes_nothing_any_more(self, store: Store) -> None:
+        await store.raise_alarms([ALARM], now=NOW)
+        (asleep,) = await store.due_alarms(now=NOW, limit=9)
+        later = NOW + timedelta(minutes=1)
+        (alarm,) = await store.due_alarms(now=later, limit=9)
+        assert alarm.id == asleep.id
+        await store.alarm_outcomes([(alarm.id, True, later + timedelta(hours=1))], now=later)
+        told = await store.alarms()
+        await store.alarm_outcomes([(asleep.id, False, NOW + SECOND)], now=NOW)
+        await store.alarm_outcomes([(asleep.id, True, NOW + SECOND)], now=NOW)
+        assert await store.alarms() == told
+        assert await store.due_alarms(now=later + SECOND, limit=9) == []
+        assert (await store.health()).alarms is None
+
     async def test_an_acknowledged_alarm_is_silent_and_a_new_one_starts_anew(self, store: Store) -> None:
         await store.raise_alarms([ALARM], now=NOW)
         (alarm,) = await store.due_alarms(now=NOW, limit=9)

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,10 @@ import pytest
 from schakel.ports import Store
 from schakel.store.database_postgres import create_tables
 from schakel.store.postgres import PostgresDatabase
+from schakel.store.rows import text
 from schakel.store.sql import Opening, SqlStore
 from schakel.store.terms import Terms
-from tests.conformance.store_cases import CAUSES, TIMES, Side, TestSigner
+from tests.conformance.store_cases import CAUSES, NOW, TIMES, Decider, Side, TestSigner, accept_one, failed
 from tests.conformance.store_suite import StoreSuite
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,6 +154,32 @@ def test_numbers_of_two_processes_have_no_gap_at_any_moment(url: str, side: ByHa
         assert all(numbers == sorted(numbers) for numbers in own)
         assert sorted(own[0] + own[1]) == list(range(1, 401))
     assert len(seen) > 10  # it really looked while they wrote
+
+
+async def test_two_workers_never_probe_one_partner_at_one_instant(url: str, side: ByHand) -> None:
+    """However many lanes wait for a partner whose breaker is open, and whichever bells each hears: one at a time."""
+    one, other = opened(url), opened(url)
+    try:
+        for _ in range(8):
+            await accept_one(one, Decider())
+        ids = [row[0] for row in side.rows("SELECT id FROM delivery ORDER BY number, recipient")]
+        heard = {one: ids[: len(ids) // 2], other: ids[len(ids) // 2 :]}
+        probed: Counter[str] = Counter()
+        for _ in range(40):
+            side.rows("UPDATE recipient SET breaker_open_until = ?", text(NOW))
+            claims = await asyncio.gather(
+                *(store.claim(now=NOW, limit=20, only=bells) for store, bells in heard.items())
+            )
+            taken = [claimed for claim in claims for claimed in claim]
+            each = Counter(claimed.recipient for claimed in taken)
+            assert max(each.values(), default=0) <= 1, each
+            probed += each
+            await one.finish([failed(claimed, next_at=NOW, breaker_open_until=NOW) for claimed in taken], now=NOW)
+        assert len(probed) == 2
+        assert min(probed.values()) >= 20  # they do get through
+    finally:
+        await one.aclose()
+        await other.aclose()
 
 
 def test_two_processes_never_get_one_lane(url: str, side: ByHand) -> None:
