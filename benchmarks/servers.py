@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A private RabbitMQ and PostgreSQL to measure with, for everybody in a scenario; PostgreSQL keeps its word to the disk.
+"""A private RabbitMQ and PostgreSQL to measure with, for everybody in a scenario; PostgreSQL waits for the disk.
 
 From installed programs, or Debian's packages when we may install them. They end with the block, and with this process.
 """

@@ -46,6 +46,10 @@ class Sinks:
         journal: dict[str, dict[str, float]] = self._ask("GET", "/-/journal")
         return {int(mark): came for mark, came in journal.items()}
 
+    def document(self) -> Any:
+        """What came last, of JSON."""
+        return self._ask("GET", "/-/document")
+
     def forget(self) -> None:
         self._ask("DELETE", "/-/journal")
 
@@ -83,8 +87,10 @@ class _Journal:
         self.came: dict[int, dict[str, float]] = {}
         self.count = 0
         self.last = 0.0
+        self.body = b"null"
 
-    def note(self, recipient: str, mark: int) -> None:
+    def note(self, recipient: str, mark: int, body: bytes) -> None:
+        self.body = body
         came = self.came.setdefault(mark, {})
         if recipient not in came:
             came[recipient] = self.last = time.perf_counter()
@@ -120,10 +126,12 @@ class _Recipient(asyncio.Protocol):
             mark = MARK.search(body)
             if mark is None:
                 return b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"
-            journal.note(path, int(mark[1]))
+            journal.note(path, int(mark[1]), body)
             return _TAKEN
         if method == b"DELETE":
             journal.__init__()  # type: ignore[misc]
+        if path == "/-/document":
+            return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(journal.body) + journal.body
         said: object = {"/-/count": journal.count, "/-/last": journal.last}.get(path)
         text = json.dumps(journal.came if said is None else said).encode()
         return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(text) + text

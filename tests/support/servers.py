@@ -49,7 +49,7 @@ class Kind:
 
     def present(self) -> bool:
         """Finds it, and installs it when it is not there and we may."""
-        return self.programs() is not None or (_install(self.package) and self.programs() is not None)
+        return self.programs() is not None or (install(self.package) and self.programs() is not None)
 
 
 RABBITMQ: Final = Kind("RabbitMQ", BROKER_URL, "rabbitmq-server", rabbitmq_programs)
@@ -183,7 +183,7 @@ def told(reasons: set[str]) -> Iterator[str]:
 # -- installing
 
 
-def _install(package: str) -> bool:
+def install(package: str) -> bool:
     """Debian's package, when we may; its service is not started."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return False
