@@ -75,9 +75,13 @@ class Street:
     said: list[Said] = field(default_factory=list)  # every 202 of its life
     _households: int = 0
 
-    def next(self) -> Message:
+    def household(self) -> int:
+        """The number of one that nobody has spoken of yet."""
         self._households += 1
-        return nameless(self._households)
+        return self._households
+
+    def next(self) -> Message:
+        return nameless(self.household())
 
     async def load(self, count: int) -> list[Said]:
         """So many referrals at once, each for the partner and its lead; one of them comes again, changed."""
