@@ -22,10 +22,10 @@ from tests.support.messages import Message, nameless
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900 if LONG else 120)]
 
 LOAD: Final = 40 if LONG else 10
-UPDATES: Final = 4  # of each case, beside the first message
+UPDATES: Final = 5 if LONG else 2  # of each case, beside the first message
 MOODY: Final = 0.3  # of the arrivals are refused
 CONFIRMED: Final = {"answer": "confirmed", "contact": {"name": "A. de Tester", "phone": "070 0000000"}}
-DEADLINES: Final = {"retry": ["0s", "1s", "1s", "1s", "60s"], "probe_every": "60s"}
+DEADLINES: Final = {"retry": ["0s", "60s", "60s"], "probe_every": "60s"}  # nothing is sent again by itself meanwhile
 DELIVERED: Final = "SELECT count(*) FROM delivery WHERE recipient = ? AND message_id = ? AND state = 'delivered'"
 NUMBERS: Final = "SELECT id, number, case_id FROM delivery WHERE recipient = ?"
 
