@@ -62,7 +62,7 @@ class Pass:
 
 
 class _Stopped(Exception):
-    """The hub ends while rows still wait for the store: the file stays and is taken up at the next start."""
+    """The hub ends while rows still wait: the file stays and is taken up at the next start."""
 
 
 class FileDrop:
@@ -221,6 +221,8 @@ class FileDrop:
         outcomes: dict[int, RowResult] = {}
         for wave in _waves(table):
             for start in range(0, len(wave), AT_ONCE):
+                if outcomes and stop.is_set():
+                    raise _Stopped
                 some = wave[start : start + AT_ONCE]
                 done = await asyncio.gather(*(self._row(partner, table, row, stop) for row in some))
                 outcomes |= {row.number: outcome for row, outcome in zip(some, done, strict=True)}

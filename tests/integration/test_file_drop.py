@@ -307,6 +307,29 @@ async def test_a_store_that_is_away_refuses_no_row(dropped: Dropped) -> None:
     assert (await dropped.watcher().run_once()).rows == {"aangenomen": 2}
 
 
+class Stopping:
+    """A door during whose first row the hub is told to stop."""
+
+    def __init__(self, stage: Stage, stop: asyncio.Event) -> None:
+        self._stage = stage
+        self._stop = stop
+
+    async def receive(self, *arguments: Any) -> Any:
+        self._stop.set()
+        return await self._stage.hub.intake.receive(*arguments)
+
+
+async def test_a_stop_waits_for_a_commit_and_not_for_the_rest_of_a_file(dropped: Dropped) -> None:
+    stop = asyncio.Event()
+    dropped.drop = dropped.watcher(door=Stopping(dropped.stage, stop))
+    await dropped.drop.run_once()
+    (dropped.place / "a.csv").write_bytes(csv_file([row(n) for n in range(2 * AT_ONCE)]))
+    await dropped.drop.run_once()
+    dropped.seconds += SETTLED
+    assert (await dropped.drop.run_once(stop)).files == 0
+    assert (await dropped.watcher().run_once()).rows == {"aangenomen": AT_ONCE, "dubbel": AT_ONCE}
+
+
 class Faulty:
     """A door with a fault of its own in one row."""
 
