@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Runs the scenarios, prints the table and writes `benchmarks/results/latest.json`.
+"""Runs the scenarios, prints the table, and writes `benchmarks/results/latest.json` and docs/performance.md.
 
 ::
 
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import benchmarks
+from benchmarks import page
 from benchmarks.contract import Measure, Result, Scenario, Settings, Target
 from benchmarks.machine import fdatasync_rate, machine, versions
 
@@ -69,6 +70,7 @@ def main(arguments: Sequence[str]) -> int:
         report["targets"] = [target for one in report["scenarios"].values() for target in one["targets"]]
         if scale == 1:
             LATEST.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            page.write(report)
     _say_targets(report["targets"])
     if failed:
         print(f"not measured: {', '.join(failed)}", file=sys.stderr)
