@@ -35,6 +35,7 @@ class Referrals:
     def __init__(self) -> None:
         self._example: dict[str, Any] = json.loads(EXAMPLE.read_bytes())
         self._example["referral"]["history"].pop("earlierOrders")  # the order of another household is not earlier ours
+        self._example["referral"]["urgency"] = "normal"  # nobody answers here: crises would ring after five minutes
         _date(self._example, datetime.now(UTC))
         self._numbers = count(1)
 
