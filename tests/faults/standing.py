@@ -20,6 +20,7 @@ from tests.support.messages import Message, referral
 from tests.support.parts import Parts, Running, open_parts
 from tests.support.senders import ANSWERS_WITHIN, Senders, accounted, seeded
 
+ASKED: Final = 1_500  # number of the first household that no sender of a load sends
 PARTS: Final = {"api": 1, "worker": 2, "clock": 1}
 
 
@@ -31,6 +32,7 @@ class Standing:
     said: list[Said] = field(default_factory=list)  # every 202 of its life
     seed: int = field(default_factory=seeded)
     _households: int = 1
+    _asked: int = 0
 
     @property
     def api(self) -> Running:
@@ -48,20 +50,23 @@ class Standing:
         return [one for all_ in self.running.values() for one in all_]
 
     async def whole(self) -> None:
-        """Starts what does not run."""
+        """Starts what does not run; one by one, as a small machine starts five slowly."""
         for part, count in self.wanted.items():
             alive = [one for one in self.running.get(part, []) if one.child.returncode is None]
-            new = await asyncio.gather(*(self.parts.start(part) for _ in range(count - len(alive))))
+            new = [await self.parts.start(part) for _ in range(count - len(alive))]
             self.running[part] = [*alive, *new]
 
     async def fall(self) -> None:
         """Nothing runs any more."""
         await asyncio.gather(*(one.kill() for one in self.every()))
 
+    def number(self) -> int:
+        """Of a household of which nobody has sent anything yet, also while senders are busy."""
+        self._asked += 1
+        return ASKED + self._asked
+
     def household(self) -> Message:
-        """Of whom nobody has sent anything yet."""
-        self._households += 1
-        return referral(self._households - 1)
+        return referral(self.number())
 
     async def ask(self, message: Message) -> Said:
         """As a sender who is told, whatever it is."""

@@ -180,7 +180,8 @@ async def accounted(parts: Parts, said: list[Said]) -> dict[str, Any]:
 async def heal(parts: Parts) -> None:
     """What was being sent at three deaths of a worker waits for a person, who finds nothing wrong with it."""
     for row in await parts.run("parked", "list"):
-        assert row["cause"] == "poison-delivery"
+        if row["cause"] != "poison-delivery":
+            continue  # came so that a person has something to look at
         reason = "de hub viel drie keer om; niets mis met de bezorging"
         await parts.run("parked", "retry", row["id"], "--by", "A. de Tester", "--reason", reason)
 
