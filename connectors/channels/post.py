@@ -17,7 +17,8 @@ from email.utils import parsedate_to_datetime
 from ipaddress import IPv6Address
 from typing import Final
 
-import httpx2
+import aiohttp
+from yarl import URL
 
 from connectors.channels.address import AddressRule, Checked, IpAddress, Resolve, check, resolve_by_system
 from schakel.errors import RecipientGone, TemporaryFailure
@@ -26,19 +27,21 @@ TOTAL_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 10.0
 ANSWER_BYTES: Final = 65_536  # of the answer's body are read, so that the connection can be used again; more closes it
 ANSWER_SECONDS: Final = 2.0
+ANSWER_HEADERS: Final = 128  # lines; each at most 8 kB
+CONNECTIONS: Final = 16  # to one recipient
+KEPT_SECONDS: Final = 15.0
 RETRY_AFTER_MOST: Final = 3600.0  # nobody puts a referral off for longer than the slow probe would
 
 # Foreign exceptions become ours here and nowhere else; the first that fits counts.
 _TRANSLATED: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (httpx2.ConnectTimeout, "connect-timeout"),
-    (httpx2.TimeoutException, "timeout"),
+    (aiohttp.ConnectionTimeoutError, "connect-timeout"),
     (TimeoutError, "timeout"),
-    (httpx2.ConnectError, "unreachable"),
-    (httpx2.NetworkError, "connection-lost"),
-    (httpx2.ProtocolError, "not-http"),
-    (httpx2.HTTPError, "http-error"),
-    (httpx2.StreamError, "http-error"),
-    (httpx2.InvalidURL, "url-refused"),
+    (aiohttp.ClientConnectorError, "unreachable"),  # a certificate that is not trusted too
+    (aiohttp.ClientResponseError, "not-http"),
+    (aiohttp.ClientConnectionError, "connection-lost"),
+    (aiohttp.ClientPayloadError, "connection-lost"),
+    (aiohttp.InvalidURL, "url-refused"),
+    (aiohttp.ClientError, "http-error"),
     (ssl.SSLError, "tls"),
     (OSError, "unreachable"),
     (ValueError, "url-refused"),  # a host that cannot be encoded, a port that cannot be
@@ -64,7 +67,7 @@ class Poster:
         self._resolve = resolve
         self._total = total_seconds
         self._trust: ssl.SSLContext | None = None
-        self._pools: dict[tuple[str, str], httpx2.AsyncHTTPTransport] = {}
+        self._pools: dict[tuple[str, str], aiohttp.ClientSession] = {}
 
     async def post(self, recipient: str, url: str, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
         """Returns on 2xx. Raises RecipientGone on 410 and TemporaryFailure on everything else."""
@@ -83,13 +86,13 @@ class Poster:
         pool = self._pool(recipient, checked)
         *others, last = checked.addresses
         for address in others:
-            with contextlib.suppress(httpx2.ConnectError, httpx2.ConnectTimeout):  # nothing was sent: try the next
+            with contextlib.suppress(aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):  # nothing was sent: try the next
                 return await self._send(pool, checked, address, headers, body)
         return await self._send(pool, checked, last, headers, body)
 
     async def _send(
         self,
-        pool: httpx2.AsyncHTTPTransport,
+        pool: aiohttp.ClientSession,
         checked: Checked,
         address: IpAddress,
         headers: Mapping[str, str],
@@ -97,51 +100,51 @@ class Poster:
     ) -> Answered:
         port = "" if checked.url.port is None else f":{checked.url.port}"
         host = f"[{checked.host}]" if isinstance(address, IPv6Address) and ":" in checked.host else checked.host
-        request = httpx2.Request(
-            "POST",
-            checked.url.copy_with(host=str(address)),
+        async with pool.post(
+            URL(str(checked.url.copy_with(host=str(address))), encoded=True),
             headers={"host": host + port, "user-agent": "schakel", "accept-encoding": "identity", **headers},
-            content=body,
-            extensions={
-                "sni_hostname": checked.host,
-                "timeout": {"connect": CONNECT_SECONDS, "read": self._total, "write": self._total, "pool": self._total},
-            },
-        )
-        response = await pool.handle_async_request(request)
-        try:
+            data=body,
+            server_hostname=checked.host,
+            allow_redirects=False,
+        ) as response:
             answer = await _drain(response)
-        finally:
-            await response.aclose()
-        return Answered(response.status_code, response.headers.get("retry-after"), answer)
+            return Answered(response.status, response.headers.get("retry-after"), answer)
 
-    def _pool(self, recipient: str, checked: Checked) -> httpx2.AsyncHTTPTransport:
+    def _pool(self, recipient: str, checked: Checked) -> aiohttp.ClientSession:
         # keyed by name too: a connection whose certificate was checked for one name never serves another
         key = (recipient, f"{checked.url.scheme}://{checked.host}")
         if key not in self._pools:
-            self._trust = self._trust or httpx2.create_ssl_context(trust_env=False)
-            self._pools[key] = httpx2.AsyncHTTPTransport(
-                verify=self._trust,
+            self._trust = self._trust or ssl.create_default_context()
+            self._pools[key] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEPT_SECONDS, ssl=self._trust),
+                timeout=aiohttp.ClientTimeout(total=self._total, sock_connect=CONNECT_SECONDS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
                 trust_env=False,
-                limits=httpx2.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=15.0),
+                skip_auto_headers=("accept", "content-type"),
+                read_bufsize=ANSWER_BYTES,
+                max_headers=ANSWER_HEADERS,
             )
         return self._pools[key]
 
     async def aclose(self) -> None:
         pools, self._pools = self._pools, {}
         for pool in pools.values():
-            await pool.aclose()
+            await pool.close()
 
 
-async def _drain(response: httpx2.Response) -> bytes:
-    """The body, up to a bound in bytes and time; beyond it nothing: half an answer is none."""
+async def _drain(response: aiohttp.ClientResponse) -> bytes:
+    """The body, up to a bound in bytes and time; beyond it nothing, and the connection goes: half an answer is none."""
     seen = bytearray()
-    with contextlib.suppress(TimeoutError, httpx2.HTTPError):
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(ANSWER_SECONDS):
-            async for part in response.aiter_raw():
+            async for part in response.content.iter_any():
                 seen += part
                 if len(seen) > ANSWER_BYTES:
-                    return b""
-            return bytes(seen)
+                    break
+            else:
+                return bytes(seen)
+    response.close()
     return b""
 
 
