@@ -16,7 +16,7 @@ from schakel.demo.partner import DemoPartner
 from schakel.demo.scenario import RELEASE_BY, STEPS
 from schakel.hub import Hub
 
-WITHIN: Final = 25.0  # seconds for each thing to come about
+WITHIN: Final = 60.0  # seconds for each thing to come about
 LOOK_EVERY: Final = 0.05
 LEAD: Final = "perspektief"
 PARTNER: Final = "de-waag"

@@ -16,9 +16,9 @@ import yaml
 from schakel.demo.partner import DemoPartner
 from schakel.region import REQUEST_KINDS, Region
 
-ANSWER_WITHIN: Final = "20s"
-QUESTION_WITHIN: Final = "2s"  # one of those asked is silent: the ladder is seen to run
-REMIND_AFTER: Final = "10s"
+ANSWER_WITHIN: Final = "60s"
+QUESTION_WITHIN: Final = "5s"  # one of those asked is silent: the ladder is seen to run
+REMIND_AFTER: Final = "30s"
 LADDER_STEP: Final = 5  # seconds
 TELL_AGAIN_EVERY: Final = "5s"
 RETRY: Final = ("1s", "1s", "2s", "3s")

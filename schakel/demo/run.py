@@ -53,7 +53,7 @@ from schakel.verify import verify
 from schakel.webhook_secrets import Kind, new_secret, read_text
 
 REGION: Final = "haaglanden"
-QUIET_WITHIN: Final = 25.0  # seconds; then the demo says what is still under way, and fails
+QUIET_WITHIN: Final = 60.0  # seconds; then the demo says what is still under way, and fails
 LOOK_EVERY: Final = 0.05  # seconds
 
 
