@@ -62,6 +62,23 @@ class _Keys:
     audit_id: str
 
 
+class _Zstd(threading.local):
+    """Packs and unpacks. Making a context costs more than using it, and threads cannot share one: each has its own."""
+
+    def __init__(self) -> None:
+        self._packer = zstandard.ZstdCompressor(level=3)
+        self._unpacker = zstandard.ZstdDecompressor()
+
+    def pack(self, plain: bytes) -> bytes:
+        packed: bytes = self._packer.compress(plain)
+        return packed
+
+    def unpack(self, packed: bytes) -> bytes:
+        """Raises zstandard.ZstdError."""
+        plain: bytes = self._unpacker.decompress(packed, max_output_size=_LARGEST_PLAIN)
+        return plain
+
+
 class FileVault:
     """ports.Vault over a key file. Thread-safe; no I/O after start, but to read the file again when a key comes by that
     was wrapped by a newer master key: another process has rotated."""
@@ -73,6 +90,7 @@ class FileVault:
         self._masters: dict[int, AESGCM] = {version: AESGCM(key) for version, key in keys.master.items()}
         self._open: OrderedDict[tuple[bytes, str], AESGCM] = OrderedDict()
         self._lock = threading.Lock()
+        self._zstd = _Zstd()
 
     @property
     def versions(self) -> int:
@@ -96,7 +114,7 @@ class FileVault:
         cipher = self._data_key(wrapped_key, owner)
         version = wrapped_key[:_VERSION_BYTES]
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        packed = zstandard.ZstdCompressor(level=3).compress(plain)
+        packed = self._zstd.pack(plain)
         return version + nonce + cipher.encrypt(nonce, packed, _sealed_at(place, version, owner))
 
     def open(self, wrapped_key: bytes, sealed: bytes, *, owner: str, place: Place) -> bytes:
@@ -105,7 +123,7 @@ class FileVault:
         version, nonce, body = _split(sealed)
         try:
             packed = cipher.decrypt(nonce, body, _sealed_at(place, version, owner))
-            return zstandard.ZstdDecompressor().decompress(packed, max_output_size=_LARGEST_PLAIN)
+            return self._zstd.unpack(packed)
         except (InvalidTag, zstandard.ZstdError):
             raise Tampered(f"{place.table}.{place.purpose}") from None
 

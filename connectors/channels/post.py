@@ -86,7 +86,8 @@ class Poster:
         pool = self._pool(recipient, checked)
         *others, last = checked.addresses
         for address in others:
-            with contextlib.suppress(aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):  # nothing was sent: try the next
+            # nothing was sent: try the next
+            with contextlib.suppress(aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
                 return await self._send(pool, checked, address, headers, body)
         return await self._send(pool, checked, last, headers, body)
 

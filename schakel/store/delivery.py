@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from schakel.errors import Finding, LeaseLost
 from schakel.feedback import SOURCE, carries_case
@@ -86,6 +87,7 @@ JOIN recipient r ON r.partner = d.recipient
 WHERE d.state = 'waiting' AND d.next_at <= :now
     AND (SELECT l.token FROM lane l WHERE l.recipient = d.recipient AND l.case_id = d.case_id) IS NULL
     AND (:every = 1 OR d.id = ANY(:only))
+    AND NOT d.recipient = ANY(:passing_over)
     AND (d.late = 1 OR NOT EXISTS (
         SELECT 1 FROM delivery e
         WHERE e.recipient = d.recipient AND e.case_id = d.case_id AND e.number < d.number AND e.late = 0
@@ -119,6 +121,7 @@ RENEW: Final = """
 UPDATE lane SET lease_until = :until WHERE delivery_id = :id AND token = :token RETURNING delivery_id"""
 HELD_LANE: Final = """
 SELECT delivery_id FROM lane WHERE delivery_id = :id AND token = :token /*!postgresql FOR UPDATE*/"""
+ENDING: Final = "SELECT id, message_id, case_id, recipient, channel, state, state_ordinal FROM delivery WHERE id = :id"
 LOCK_LANE: Final = """
 SELECT l.recipient FROM lane l JOIN delivery d ON d.recipient = l.recipient AND d.case_id = l.case_id
 WHERE d.id = :id FOR UPDATE OF l"""
@@ -153,13 +156,31 @@ WORKER: Final = "worker"
 # -- claim -------------------------------------------------------------------------------------------------------------
 
 
-def claim(db: Db, terms: Terms, *, now: datetime, limit: int, only: Sequence[str] | None) -> list[Claimed]:
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which deliveries somebody claims: see ports.DeliveryStore.claim."""
+
+    limit: int
+    only: Sequence[str] | None
+    passing_over: Sequence[str]
+
+    def named(self) -> dict[str, Any]:
+        """For DUE; its window has room for what cannot be had together."""
+        return {
+            "every": int(self.only is None),
+            "only": list(self.only or ()),
+            "passing_over": list(self.passing_over),
+            "window": 4 * self.limit + 64,
+        }
+
+
+def claim(db: Db, terms: Terms, choice: Choice, *, now: datetime) -> list[Claimed]:
     """See ports.DeliveryStore.claim. A delivery that crashed before is claimed alone."""
     expire(db, terms, now=now)
     chosen: list[Row] = []
     lanes: set[tuple[str, str]] = set()
     probed: set[str] = set()
-    for row in db.all(DUE, now=text(now), every=int(only is None), only=list(only or ()), window=4 * limit + 64):
+    for row in db.all(DUE, now=text(now), **choice.named()):
         lane = (row["recipient"], row["case_id"])
         if lane in lanes or row["recipient"] in probed:
             continue
@@ -167,7 +188,7 @@ def claim(db: Db, terms: Terms, *, now: datetime, limit: int, only: Sequence[str
         lanes.add(lane)
         if row["probe"]:
             probed.add(row["recipient"])
-        if len(chosen) >= limit or row["crashes"]:
+        if len(chosen) >= choice.limit or row["crashes"]:
             break
     if probed:
         left = probed - _to_probe(db, sorted(probed))
@@ -329,13 +350,13 @@ def finish(db: Db, outcomes: Sequence[DeliveryOutcome], terms: Terms, *, now: da
     first = {(outcome.id, outcome.token): outcome for outcome in reversed(outcomes)}
     held = db.many(HELD_LANE, [{"id": delivery_id, "token": token} for delivery_id, token in sorted(first)])
     holding = [first[lease] for lease, lanes in zip(sorted(first), held, strict=True) if lanes]
-    found = db.many(BY_ID, [{"id": outcome.id} for outcome in holding])
+    found = db.many(ENDING, [{"id": outcome.id} for outcome in holding])
     done = {id(each): _finish(db, each, row, terms, now=now) for each, (row,) in zip(holding, found, strict=True)}
     return [done.get(id(outcome), False) for outcome in outcomes]
 
 
 def _finish(db: Db, outcome: DeliveryOutcome, row: Row, terms: Terms, *, now: datetime) -> bool:
-    """From a row of FULL, while the token holds the lane."""
+    """From a row of ENDING, while the token holds the lane."""
     db.put(FREE_LANE, id=outcome.id)
     if row["state"] != DeliveryState.SENDING:
         return False

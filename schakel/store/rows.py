@@ -20,7 +20,9 @@ def text(at: datetime) -> str:
     """RFC 3339 UTC with six decimals. Raises ValueError for a time without offset."""
     if at.tzinfo is None:
         raise ValueError("a time with an offset")
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def maybe_text(at: datetime | None) -> str | None:
