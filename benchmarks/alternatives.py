@@ -38,10 +38,11 @@ PYTHON: Final = {"Celery": "celery", "Dramatiq": "dramatiq", "FastStream": "fast
 NODE_RED: Final = "Node-RED"
 ROUNDS: Final = 3
 SENDERS: Final = 64  # at once
-FIRST: Final = 300  # referrals before a turn counts: what is first pays for what is loaded late
-TURN: Final = 5.0  # seconds, about
-LEAST: Final = 300  # referrals in a turn
+FIRST: Final = 200  # referrals before a turn counts: what is first pays for what is loaded late
+TURN: Final = 4.0  # seconds, about
+LEAST: Final = 100  # referrals in a turn
 MOST: Final = 12_000
+LONGEST: Final = 270.0  # seconds; a round that would go beyond is not begun
 WITHIN: Final = 60.0  # seconds in which a turn must have come to its end
 FOLDER: Final = Path(mappings.__file__).parent / "thv_aanmelding"
 EXAMPLE: Final = FOLDER / "examples" / "delft-tweede-thv.json"
@@ -50,7 +51,7 @@ UNMARKED: Final = "SELECT count(*) FROM referral WHERE delivered_at IS NULL"
 NOTES: Final = (
     "Referrals a second, from the first request until all three webhooks of each were answered and it is marked"
     " delivered.",
-    "Schakel runs as api, worker and clock; each Python rival as one door and one worker; Node-RED is one process.",
+    "Two processes each: `schakel serve` and `worker`; a door and a worker of each Python rival. Node-RED is one.",
     "Schakel seals, audits, discloses, routes, keeps deadlines and signs; the rivals send everybody everything.",
     "Where a rival's promise ends stands in benchmarks/rivals/README.md; Node-RED keeps nothing on disk.",
 )
@@ -91,28 +92,45 @@ class Referrals:
 
 
 def run(settings: Settings) -> Result:
-    absent: dict[str, str] = {}
+    """Raises what Schakel raises in its turns; a rival that does not come to the end of one is left out, and told."""
+    present, left_out = _installed()
+    until = time.monotonic() + LONGEST
+    with servers() as running, sinks() as taking:
+        subjects = _subjects(settings.folder, present, running, taking)
+        referrals, mapping = Referrals(), _mapping()
+        for number in range(1, ROUNDS + 1):
+            start = time.monotonic()
+            for subject in tuple(subjects):
+                try:
+                    subject.rates.append(_turn(subject, referrals, taking, mapping, TURN * settings.scale))
+                    settings.say(f"  round {number}: {subject.name} {subject.rates[-1]:.0f}/s")
+                except (RuntimeError, TimeoutError, OSError) as error:
+                    if subject.name == OURS or time.monotonic() > until:
+                        raise
+                    left_out[subject.name] = f"it did not come to the end of a turn: {error}"
+                    subjects.remove(subject)
+            if 2 * time.monotonic() - start > until:
+                break
+    return _result({each.name: tuple(each.rates) for each in subjects}, left_out)
+
+
+def _installed() -> tuple[list[str], dict[str, str]]:
+    """Who takes part; and who does not, with the reason."""
+    left_out: dict[str, str] = {}
     present = [OURS]
     for names, install in ((tuple(PYTHON), python), ((NODE_RED,), node_red)):
         try:
             install()
             present += names
         except NotInstalled as error:
-            absent |= dict.fromkeys(names, str(error))
-    with servers() as running, sinks() as taking:
-        subjects = _subjects(settings.folder, present, running, taking)
-        referrals, mapping = Referrals(), _mapping()
-        for number in range(ROUNDS):
-            for subject in subjects:
-                subject.rates.append(_turn(subject, referrals, taking, mapping))
-                settings.say(f"  round {number + 1}: {subject.name} {subject.rates[-1]:.0f}/s")
-    return _result({each.name: tuple(each.rates) for each in subjects}, absent)
+            left_out |= dict.fromkeys(names, f"not installed here: {error}")
+    return present, left_out
 
 
 # -- a turn ------------------------------------------------------------------------------------------------------------
 
 
-def _turn(subject: Subject, referrals: Referrals, taking: Sinks, mapping: CompiledMapping) -> float:
+def _turn(subject: Subject, referrals: Referrals, taking: Sinks, mapping: CompiledMapping, seconds: float) -> float:
     """Referrals a second. Raises RuntimeError and TimeoutError when something was refused, lost or not marked."""
     with subject.runs() as door:
         first = referrals.bodies(1)
@@ -120,7 +138,7 @@ def _turn(subject: Subject, referrals: Referrals, taking: Sinks, mapping: Compil
         if subject.maps and taking.document() != mapping.apply(json.loads(first[0]), now=NOW).document:
             raise RuntimeError(f"{subject.name} sends another document: that would compare two different things")
         rate = _sent(subject, door, referrals.bodies(FIRST), taking)
-        number = min(max(round(rate * TURN), LEAST), MOST)
+        number = min(max(round(rate * seconds), LEAST), MOST)
         return _sent(subject, door, referrals.bodies(number), taking)
 
 
@@ -167,7 +185,7 @@ def _books(mapping: CompiledMapping) -> dict[str, dict[str, Any]]:
 # -- what came of it ---------------------------------------------------------------------------------------------------
 
 
-def _result(rates: Mapping[str, tuple[float, ...]], absent: Mapping[str, str]) -> Result:
+def _result(rates: Mapping[str, tuple[float, ...]], left_out: Mapping[str, str]) -> Result:
     measures = {name: Measure(name, "/s", runs) for name, runs in rates.items()}
     ratios, targets = [], []
 
@@ -181,5 +199,5 @@ def _result(rates: Mapping[str, tuple[float, ...]], absent: Mapping[str, str]) -
         beside(max(best, key=lambda name: measures[name].median), "the best Python alternative", 2, 4)
     if NODE_RED in rates:
         beside(NODE_RED, "Node-RED, which keeps nothing", 1.5, 3)
-    missing = tuple(f"{name}: not installed here: {reason}." for name, reason in absent.items())
+    missing = tuple(f"{name}: {reason}." for name, reason in left_out.items())
     return Result(measures=(*measures.values(), *ratios), targets=tuple(targets), notes=(*NOTES, *missing))

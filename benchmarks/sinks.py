@@ -139,7 +139,8 @@ class _Recipient(asyncio.Protocol):
 
 async def _listen(port: int) -> None:
     journal = _Journal()
-    server = await asyncio.get_running_loop().create_server(lambda: _Recipient(journal), "127.0.0.1", port)
+    loop = asyncio.get_running_loop()  # backlog: a sender that opens a thousand connections at once is not held up here
+    server = await loop.create_server(lambda: _Recipient(journal), "127.0.0.1", port, backlog=4096)
     async with server:
         await server.serve_forever()
 

@@ -29,8 +29,6 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
-    task_default_queue_type="quorum",
-    task_default_exchange_type="topic",  # a quorum queue asks for it: "the native delayed delivery"
     worker_prefetch_multiplier=4,
 )
 database = ConnectionPool(PLACES.database, min_size=0, max_size=CONNECTIONS, kwargs={"autocommit": True}, open=False)

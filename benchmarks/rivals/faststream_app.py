@@ -15,15 +15,14 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import aiohttp
-import asyncpg
 from faststream import AckPolicy, Context, ContextRepo, FastStream
-from faststream.rabbit import Channel, QueueType, RabbitBroker, RabbitQueue
+from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
 
-from benchmarks.rivals.door import door
-from benchmarks.rivals.kept import CONNECTIONS, HEADERS, places
+from benchmarks.rivals.door import door, pool
+from benchmarks.rivals.kept import HEADERS, places
 
 PLACES = places()
-QUEUE = RabbitQueue("referrals", durable=True, queue_type=QueueType.QUORUM)
+QUEUE = RabbitQueue("referrals", durable=True)
 Kept = Annotated[Any, Context("database")]
 Http = Annotated[Any, Context("http")]
 broker = RabbitBroker(PLACES.broker, logger=None, default_channel=Channel(prefetch_count=100))
@@ -32,7 +31,7 @@ broker = RabbitBroker(PLACES.broker, logger=None, default_channel=Channel(prefet
 @asynccontextmanager
 async def lifespan(context: ContextRepo) -> AsyncIterator[None]:
     async with (
-        asyncpg.create_pool(PLACES.database, min_size=CONNECTIONS, max_size=CONNECTIONS) as database,
+        pool(PLACES.database) as database,
         aiohttp.ClientSession(headers=HEADERS, timeout=aiohttp.ClientTimeout(10)) as http,
     ):
         context.set_global("database", database)

@@ -6,12 +6,13 @@ The scenario says by environment where the database, the broker, the codebooks a
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import orjson
 
 from benchmarks.by_hand import Books, referral
 
@@ -42,14 +43,14 @@ def places() -> Places:
         database=own["RIVAL_DATABASE"],
         broker=own["RIVAL_BROKER"],
         webhooks=tuple(own["RIVAL_WEBHOOKS"].split(",")),
-        books=json.loads(Path(own["RIVAL_BOOKS"]).read_bytes()),
+        books=orjson.loads(Path(own["RIVAL_BOOKS"]).read_bytes()),
     )
 
 
 def mapped(body: bytes, books: Books) -> bytes:
     """What is sent to the recipients. Raises ValueError, KeyError, TypeError: what cannot be mapped is refused."""
-    source: dict[str, Any] = json.loads(body)
-    return json.dumps(referral(source, books), ensure_ascii=False, separators=(",", ":")).encode()
+    source: dict[str, Any] = orjson.loads(body)
+    return orjson.dumps(referral(source, books))
 
 
 Post = Callable[[str, bytes], int]  # URL, body → status

@@ -63,8 +63,8 @@ class Door:
 
 @contextmanager
 def schakel_runs(home: Home, key: str) -> Iterator[Door]:
-    """In its three parts, as on a server."""
-    with hub(home, "api"), hub(home, "worker"), hub(home, "clock"):
+    """The hub, and a second process for deliveries."""
+    with hub(home, "serve"), hub(home, "worker"):
         yield Door(home.port, "/v1/referrals", key)
 
 
