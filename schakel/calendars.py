@@ -15,14 +15,13 @@ from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import holidays
-
 from schakel.region import DAY_MINUTES, WEEKDAYS, Calendars
 
 LOCAL: Final = ZoneInfo("Europe/Amsterdam")
 _DAY: Final = timedelta(days=1)
-# Algemene termijnenwet art. 3(1) and (2): 5 May every year, and Good Friday; the library calls these two optional
-_CATEGORIES: Final = (holidays.PUBLIC, holidays.OPTIONAL)
+# Algemene termijnenwet art. 3(1) and (2)
+_FIXED: Final = ((1, 1), (5, 5), (12, 25), (12, 26))  # 5 May every year
+_FROM_EASTER: Final = (-2, 0, 1, 39, 49, 50)  # days: Good Friday, Easter, Ascension, Whitsun
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,25 @@ def find_roster(calendars: Calendars, name: str) -> Roster:
 def public_holidays(year: int) -> frozenset[date]:
     """Of the Netherlands, as the terms act counts them: New Year, Good Friday, Easter, King's day, 5 May, Ascension,
     Whitsun, Christmas."""
-    return frozenset(holidays.country_holidays("NL", years=year, categories=_CATEGORIES))
+    easter = _easter(year)
+    kings_day = date(year, 4, 27 if year >= 2014 else 30)
+    return frozenset(
+        (
+            *(date(year, month, day) for month, day in _FIXED),
+            *(easter + timedelta(days=days) for days in _FROM_EASTER),
+            kings_day - _DAY if kings_day.weekday() == 6 else kings_day,  # never on a Sunday
+        )
+    )
+
+
+def _easter(year: int) -> date:
+    """Easter Sunday, of the Gregorian calendar (Meeus, Jones and Butcher)."""
+    century, place = divmod(year, 100)
+    moon = (19 * (year % 19) + century - century // 4 - (century - (century + 8) // 25 + 1) // 3 + 15) % 30
+    sunday = (32 + 2 * (century % 4) + 2 * (place // 4) - moon - place % 4) % 7
+    late = (year % 19 + 11 * moon + 22 * sunday) // 451
+    month, day = divmod(moon + sunday - 7 * late + 114, 31)
+    return date(year, month, day + 1)
 
 
 def is_working_day(day: date, roster: Roster) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import holidays
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -165,3 +166,10 @@ def test_the_terms_act_counts_eleven_days_but_for_a_coincidence(year: int):
     days = public_holidays(year)
     assert 9 <= len(days) <= 11
     assert {date(year, 1, 1), date(year, 5, 5), date(year, 12, 25), date(year, 12, 26)} <= days
+
+
+@given(year=st.integers(1990, 2100))
+def test_public_holidays_are_those_that_a_library_knows(year: int) -> None:
+    """It calls 5 May and Good Friday optional; the terms act does not."""
+    known = holidays.country_holidays("NL", years=year, categories=(holidays.PUBLIC, holidays.OPTIONAL))
+    assert public_holidays(year) == frozenset(known)
