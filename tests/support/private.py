@@ -119,18 +119,22 @@ def hold_on(folder: Path) -> IO[bytes] | None:
 
 
 class Rabbit:
-    """A RabbitMQ of one node that a test may kill, wipe and start again: ports and name stay."""
+    """One node of RabbitMQ that a test may kill, wipe and start again: ports and name stay."""
 
-    def __init__(self, guarded: Guarded, *, more: str = "") -> None:
-        """`more`: lines for rabbitmq.conf."""
+    def __init__(self, guarded: Guarded, *, more: str = "", first: Rabbit | None = None) -> None:
+        """`more`: lines for rabbitmq.conf. `first`: the node whose cluster this one joins at its first start; as long
+        as there are others that one stays, for its port mapper is theirs."""
         programs = rabbitmq_programs()
         assert programs is not None
         self._programs = programs
         self._guarded = guarded
         self.folder = Path(tempfile.mkdtemp(prefix="rabbitmq-", dir=guarded.folder))
         self.port = free_port()
-        self.password = secrets.token_urlsafe(12)
-        self._mapper_port, self._distribution_port = free_port(), free_port()
+        self.password = secrets.token_urlsafe(12) if first is None else first.password
+        self._cookie = secrets.token_hex(16) if first is None else first._cookie
+        self._first = first
+        self._mapper_port = free_port() if first is None else first._mapper_port
+        self._distribution_port = free_port()
         self._running: list[subprocess.Popen[bytes]] = []
         self._write_files(more)
 
@@ -138,11 +142,15 @@ class Rabbit:
     def url(self) -> str:
         return f"amqp://schakel:{self.password}@127.0.0.1:{self.port}/"
 
+    @property
+    def name(self) -> str:
+        return f"schakel-{self.port}@localhost"
+
     def _write_files(self, more: str) -> None:
         (self.folder / "plugins").write_text("[].\n", encoding="ascii")
         (self.folder / "none").touch()
         cookie = self.folder / ".erlang.cookie"
-        cookie.write_text(secrets.token_hex(16), encoding="ascii")
+        cookie.write_text(self._cookie, encoding="ascii")
         cookie.chmod(0o400)
         (self.folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
@@ -160,7 +168,7 @@ class Rabbit:
             "HOME": str(self.folder),
             "ERL_EPMD_PORT": str(self._mapper_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": f"schakel-{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(self._distribution_port),
             "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
@@ -176,15 +184,20 @@ class Rabbit:
 
     def start(self) -> None:
         """Returns when it greets."""
-        env = self._environment()
-        mapper = shutil.which("epmd") or "epmd"
-        mapping = self._guarded.run(mapper, "-port", str(self._mapper_port), env=env, ends_by=signal.SIGKILL)
-        self._running = [mapping]
-        _wait(self._maps, mapping, self._said)  # Erlang starts one of its own when it finds none, and leaves it
+        env, new = self._environment(), not (self.folder / "data").exists()
+        if self._first is None:
+            mapper = shutil.which("epmd") or "epmd"
+            mapping = self._guarded.run(mapper, "-port", str(self._mapper_port), env=env, ends_by=signal.SIGKILL)
+            self._running = [mapping]
+            _wait(self._maps, mapping, self._said)  # Erlang starts one of its own when it finds none, and leaves it
         self._running.append(
             self._guarded.run(str(self._programs / "rabbitmq-server"), env=env, ends_by=signal.SIGKILL)
         )
         _wait(self._greets, self._running[-1], self._said)
+        if self._first is not None and new:
+            for words in (("stop_app",), ("join_cluster", self._first.name), ("start_app",)):
+                self.control(*words)
+            _wait(self._greets, self._running[-1], self._said)
 
     def _maps(self) -> bool:
         with socket.socket() as one:
