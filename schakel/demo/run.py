@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import csv
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from schakel.bootstrap import build, clear_broker, initialise, region_folder
 from schakel.demo import servers
 from schakel.demo.chain import Chain, play_chain
 from schakel.demo.display import Display
+from schakel.demo.dropping import Dropping
 from schakel.demo.expectation import EXPECTED, FORMATS, Counts
 from schakel.demo.ground import Servers, ground, rings, stands_on, to_paste
 from schakel.demo.ledger import Books, Message
@@ -29,8 +29,6 @@ from schakel.demo.pager import Pager
 from schakel.demo.partner import Character, DemoPartner
 from schakel.demo.scenario import (
     CAST,
-    DROPPED,
-    DROPPED_AS,
     MAY_KNOW,
     NOT_FOR,
     RELEASE_BY,
@@ -176,11 +174,12 @@ async def _act(stage: Stage, display: Display) -> Outcome:
     started = datetime.now(UTC)
     display.heading("Verwijzingen, elk in het formaat van de bron (referrals, each in its source's own format)")
     outcomes: list[tuple[Step, str]] = []
-    dropped = _half_dropped(stage, started)
+    dropping = Dropping(stage.hub, stage.books, display, within=QUIET_WITHIN)
+    dropping.begin(started)
     async with httpx2.AsyncClient(base_url=stage.url, trust_env=False, timeout=30.0) as client:
         for step in STEPS:
             outcomes.append((step, await _send(stage, client, step, started, display)))
-    outcomes += await _drop(stage, dropped, display)
+    outcomes += await dropping.end()
     display.heading("Een mens beslist (a person decides)")
     await _release(stage, display)
     quiet = await _quiet(stage)
@@ -233,46 +232,6 @@ async def _send(stage: Stage, client: httpx2.AsyncClient, step: Step, now: datet
     state = message.state if message else "unknown"
     display.sent(step, state, _said(answer))
     return state
-
-
-def _half_dropped(stage: Stage, now: datetime) -> Path:
-    """The file as it lies in the folder while its source still writes it: the hub leaves it alone."""
-    folder = stage.hub.settings.drop_folder
-    assert folder is not None, "the demo has a drop folder"
-    part = folder / DROPPED.source / f"{DROPPED_AS}.part"
-    part.parent.mkdir(parents=True, exist_ok=True)
-    part.write_bytes(DROPPED.read(now))
-    return part
-
-
-async def _drop(stage: Stage, part: Path, display: Display) -> list[tuple[Step, str]]:
-    """For whoever has no system: renamed, the file is complete; each row is a message, and a result file says of each
-    what became of it."""
-    await asyncio.to_thread(part.rename, part.with_suffix(""))
-    rows = await _result(part.parent)
-    message = stage.books.message(DROPPED.source, DROPPED.reference)
-    state = message.state if message else "unknown"
-    display.sent(DROPPED, state, [f"rij {row['regel']}: {row['uitkomst']} {row['reden_nl']}".rstrip() for row in rows])
-    return [(DROPPED, state), *((DROPPED, "refused") for row in rows if row["uitkomst"] == "geweigerd")]
-
-
-async def _result(folder: Path) -> list[dict[str, str]]:
-    """The rows of the result file, when it is there. Raises TimeoutError."""
-    until = asyncio.get_running_loop().time() + QUIET_WITHIN
-    while asyncio.get_running_loop().time() < until:
-        if (rows := await asyncio.to_thread(_results, folder)) is not None:
-            return rows
-        await asyncio.sleep(LOOK_EVERY)
-    raise TimeoutError("no result file")
-
-
-def _results(folder: Path) -> list[dict[str, str]] | None:
-    """The rows of the result file; None while there is none."""
-    found = sorted((folder / "resultaat").glob("*.resultaat.csv"))
-    if not found:
-        return None
-    with found[0].open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file, delimiter=";"))
 
 
 def _said(answer: httpx2.Response) -> list[str]:

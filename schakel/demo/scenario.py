@@ -6,6 +6,8 @@ Everybody and everything is invented: BSNs from the test range, OINs that begin 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -19,6 +21,7 @@ from schakel.demo.partner import Character, Person
 from schakel.demo.tongues import FHIR, FHIR_XML, JSON, XML, FhirTask, FhirXmlBundle, StufSoap
 
 CSV: Final = "text/csv"
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 EVENT: Final = "application/cloudevents+json"
 INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 SENT_AT: Final = ("verzondenOp", "timestamp", "sentAt")  # when a message says it was sent: THV, FHIR, canonical
@@ -120,11 +123,39 @@ def _in_event(read: Callable[[datetime], bytes]) -> Callable[[datetime], bytes]:
     return written
 
 
-def _dropped(_: datetime) -> bytes:
-    """A file as Excel saves it, with two rows; the second lacks its kenmerk and must not hold up the first."""
+def _example_csv() -> list[str]:
+    """Header and row of an example that lies beside the mapping."""
     text = files("mappings").joinpath("thv_csv", "examples", "delft-tweede-thv.csv").read_text(encoding="utf-8-sig")
-    columns, row = text.splitlines()[:2]
+    return text.splitlines()[:2]
+
+
+def _csv(_: datetime) -> bytes:
+    """A file as Excel saves it, with two rows; the second lacks its kenmerk and must not hold up the first."""
+    columns, row = _example_csv()
     return "\r\n".join((columns, row, row.replace(CSV_REFERENCE, "", 1), "")).encode("utf-8-sig")
+
+
+def _workbook(_: datetime) -> bytes:
+    """A workbook as Excel keeps it, with one row: moments are Excel's own."""
+    import openpyxl
+
+    columns, row = _example_csv()
+    for given, other in WORKBOOK.items():
+        assert given in row, given
+        row = row.replace(given, other)
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(columns.split(";"))
+    sheet.append([_typed(cell) for cell in row.split(";")])
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def _typed(cell: str) -> str | datetime:
+    with contextlib.suppress(ValueError):
+        return datetime.strptime(cell, "%d-%m-%Y %H:%M")  # noqa: DTZ007 - a cell has no zone
+    return cell
 
 
 # each message has a household of its own, and Veilig Thuis the number that it has in the region
@@ -165,9 +196,42 @@ STEPS: Final = (
 )
 
 CSV_REFERENCE: Final = "CSV-2026-0001"
-DROPPED: Final = Step("csv", "bestand, Delft", "dropped file, Delft", "thv-pool", CSV, f"{CSV_REFERENCE}#1", _dropped)
-DROPPED_AS: Final = "aanmeldingen.csv"
-DROPPED_ROWS: Final = 2
+WORKBOOK_REFERENCE: Final = "XLSX-2026-0001"
+WORKBOOK: Final = {  # another household than the example's
+    CSV_REFERENCE: WORKBOOK_REFERENCE,
+    "THV-D-2026-0031": "THV-D-2026-0032",
+    "Nieuwe Langedijk;12;2611 VK": "Proefgracht;21;2611 AB",
+    "Voorbeeld;;Anna": "Verzonnen;;Eva",
+    "3-12-1985": "9-4-1991",
+    "Specimen;van der;Bas;07-1982": "Fictief;;Jan;02-1988",
+    "Specimen;Cas;01-02-2018": "Fictief;Noor;05-06-2019",
+    "999991000": "999995005",
+    "999991012": "999995017",
+    "999991024": "999995029",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A file for the drop folder, whose first row is a message. `name`: as its source calls it."""
+
+    first: Step
+    name: str
+    rows: int
+
+
+DROPPED: Final = (
+    Dropped(
+        Step("csv", "bestand, Delft", "dropped file, Delft", "thv-pool", CSV, f"{CSV_REFERENCE}#1", _csv),
+        "aanmeldingen.csv",
+        2,
+    ),
+    Dropped(
+        Step("xlsx", "werkboek, Delft", "workbook, Delft", "thv-pool", XLSX, f"{WORKBOOK_REFERENCE}#1", _workbook),
+        "aanmelding.xlsx",
+        1,
+    ),
+)
 
 RELEASED: Final = "cit-den-haag"  # parked by its route, released by a named person
 RELEASE_TO: Final = ("vvt", "lokaal-team-den-haag")

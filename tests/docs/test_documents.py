@@ -21,7 +21,7 @@ from schakel import errors
 from schakel.cli.app import app
 from schakel.cli.console import Exit
 from schakel.demo.expectation import EXPECTED
-from schakel.demo.scenario import DROPPED_ROWS, STEPS
+from schakel.demo.scenario import DROPPED, STEPS
 from schakel.settings import Settings
 from schakel.states import ParkCause
 
@@ -131,7 +131,7 @@ def test_the_docs_show_what_the_demo_expects() -> None:
     text = page("commands.md")
     for name, count in EXPECTED.to_json().items():
         assert f"| {name} | {count} |" in text
-    assert len(STEPS) + DROPPED_ROWS == EXPECTED.accepted + EXPECTED.refused + EXPECTED.duplicates
+    assert len(STEPS) + sum(one.rows for one in DROPPED) == EXPECTED.accepted + EXPECTED.refused + EXPECTED.duplicates
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from standardwebhooks import Webhook
 from stdnum.nl import bsn
 
+from connectors.formats.xlsx_table import read_xlsx
 from schakel.demo.journal import Journal
 from schakel.demo.partner import Character, DemoPartner, Person
-from schakel.demo.scenario import NOT_FOR, SECRET_TRACES, STEPS, moved
+from schakel.demo.scenario import DROPPED, NOT_FOR, SECRET_TRACES, STEPS, moved
 from schakel.demo.signature import Verifier
 
 NOW = datetime(2027, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -124,6 +125,19 @@ def test_everybody_in_the_messages_is_invented_and_each_household_its_own() -> N
         for number in numbers:
             first = seen.setdefault(number, step.name)
             assert {first, step.name} in ({step.name}, {"thv-den-haag", "duplicate"}, {"thv-delft", "update"}), number
+
+
+def test_the_workbook_is_a_household_of_its_own_with_moments_as_excel_keeps_them() -> None:
+    drops = {one.name: one for one in DROPPED}
+    assert [one.rows for one in DROPPED] == [2, 1]
+    (row,) = read_xlsx(drops["aanmelding.xlsx"].first.read(NOW)).rows
+    cells = set(row.cells)
+    assert "14-11-2026 22:05:00" in cells  # as text it has no seconds
+    others = [step.read(NOW).decode() for step in (*STEPS, drops["aanmeldingen.csv"].first)]
+    for mine in (cell for cell in cells if cell.startswith("9999") or cell.startswith("THV-")):
+        assert not any(mine in other for other in others), mine
+        assert mine.startswith("THV-") or bsn.is_valid(mine)
+    assert sum(cell.startswith("9999") for cell in cells) == 3
 
 
 def test_the_secret_address_stands_in_one_message_only() -> None:
