@@ -8,6 +8,7 @@ looks (in a copy) at what is on disk: before a commit nothing of the work may be
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from tests.support.messages import JSON, Message, hidden, parked_referral, refer
 
 pytestmark = pytest.mark.slow
 
+LONG: Final = os.environ.get("SCHAKEL_FAULTS") == "long"
 KILLED: Final = -signal.SIGKILL
 RELEASE: Final = ("--to", "vvt", "--to", "lokaal-team-den-haag", "--by", "A. de Tester", "--reason", "proef")
 TERM: Final = 3 * 86400.0  # seconds after which the bytes as they came in and went out are past their term
@@ -48,7 +50,7 @@ TRACES: Final = " UNION ALL ".join(  # of an arrival, anywhere
         *("lane", "routing_decision", "parked", "alarm", "state_event", "recipient"),
     )
 )
-ANYTHING: Final = f"SELECT sum(n) FROM ({TRACES})"
+ANYTHING: Final = f"SELECT sum(n) FROM ({TRACES}) AS traces"
 
 
 @dataclass(slots=True)
@@ -428,6 +430,18 @@ SCENES: Final[Mapping[Failpoint, Scene]] = {
     Failpoint.DISPATCH_AFTER_FINISH: Scene(hand_in, finished),
 }
 
+# What `make test` looks at on a server too; the long run looks at all of them.
+ON_A_SERVER: Final = (
+    Failpoint.STORE_ACCEPT_BEFORE_COMMIT,
+    Failpoint.STORE_ACCEPT_AFTER_COMMIT,
+    Failpoint.STORE_CLAIM_AFTER_COMMIT,
+    Failpoint.STORE_RENDER_AFTER_COMMIT,
+    Failpoint.STORE_FINISH_BEFORE_COMMIT,
+    Failpoint.STORE_ANSWER_AFTER_COMMIT,
+    Failpoint.STORE_LINK_BEFORE_COMMIT,
+    Failpoint.DISPATCH_AFTER_SEND,
+)
+
 
 # -- the proof ---------------------------------------------------------------------------------------------------------
 
@@ -435,8 +449,20 @@ SCENES: Final[Mapping[Failpoint, Scene]] = {
 @pytest.mark.fault("kill -9 at every named point of the program, before and after each commit")
 @pytest.mark.parametrize("point", Failpoint, ids=str)
 async def test_what_got_a_202_arrives_when_the_hub_is_killed_at(point: Failpoint, tmp_path: Path) -> None:
+    await killed_at(point, tmp_path)
+
+
+@pytest.mark.fault("kill -9 at named points of the program, before and after commits, on PostgreSQL")
+@pytest.mark.parametrize("point", Failpoint if LONG else ON_A_SERVER, ids=str)
+async def test_the_same_holds_on_postgresql_when_the_hub_is_killed_at(
+    point: Failpoint, tmp_path: Path, database_url: str
+) -> None:
+    await killed_at(point, tmp_path, database_url)
+
+
+async def killed_at(point: Failpoint, folder: Path, server: str = "") -> None:
     scene = SCENES[point]  # a point without a scene fails here
-    async with open_home(tmp_path) as home:
+    async with open_home(folder, server) as home:
         play = Play(home, point)
         await scene.act(play)
         with home.after_death() as look:

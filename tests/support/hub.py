@@ -14,25 +14,24 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
 import apsw
 import httpx2
+import psycopg
 import yaml
 
-from schakel.bootstrap import initialise, region_folder
+from schakel.bootstrap import initialise, open_books, region_folder
 from schakel.demo.signature import Verifier
 from schakel.keys import new_key
 from schakel.region import Region
 from schakel.region_files import load_region
 from schakel.settings import Settings
-from schakel.store.sqlite import open_sqlite
-from schakel.store.terms import AlarmTimes
-from schakel.vault import open_vault
 from schakel.webhook_secrets import new_secret, read_text
 from tests.support.messages import Message
 from tests.support.recipients import ALARMS, Recipients
@@ -44,6 +43,7 @@ LEASE: Final = 20.0  # seconds; longer than a lease lasts
 WITHIN: Final = 60.0  # seconds in which anything a test waits for must have happened
 LOOK_EVERY: Final = 0.03  # seconds
 UNDER_WAY: Final = "SELECT count(*) FROM delivery WHERE state IN ('waiting', 'sending', 'notified')"
+HERE: Final = " AND datname = current_database()"
 RETRY: Final = ("0s", "1s", "1s", "2s")
 
 
@@ -73,6 +73,7 @@ class Home:
     clock: Path | None = None  # a file that says how far the clock is ahead: see launch.py
     disk: Path | None = None  # a file that says what is wrong with the disk: see launch.py
     settings: dict[str, str] = field(default_factory=dict)  # of its next process, beside those below
+    server: str = ""  # URL of its database; empty: a file in its home
     _running: list[Process] = field(default_factory=list)
 
     @property
@@ -145,6 +146,9 @@ class Home:
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """From the database as it is now, beside a hub that runs."""
+        if self.server:
+            with psycopg.connect(self.server, autocommit=True) as side:
+                return side.execute(sql.replace("?", "%s").encode(), values or None).fetchall()
         with contextlib.closing(apsw.Connection(str(self.database), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
             connection.set_busy_timeout(5_000)
             return list(connection.execute(sql, values))
@@ -154,7 +158,12 @@ class Home:
 
     @contextlib.contextmanager
     def after_death(self) -> Iterator[Callable[[str], int]]:
-        """The database as the next process will find it, from a copy: looking must not repair anything."""
+        """The database as the next process will find it: of a file from a copy, as looking must not repair anything; on
+        a server when that has noticed the death."""
+        if self.server:
+            self._undone()
+            yield self.count
+            return
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             for part in self.database.parent.glob(f"{self.database.name}*"):
                 shutil.copy2(part, folder)
@@ -167,6 +176,13 @@ class Home:
                     return int(row[0])
 
                 yield look
+
+    def _undone(self) -> None:
+        """The server has taken back what was not committed."""
+        end = time.monotonic() + WITHIN
+        while self.count("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'schakel'" + HERE):
+            assert time.monotonic() < end, "the server still holds on to who died"
+            time.sleep(LOOK_EVERY)
 
     async def until(self, sql: str, wanted: int = 0) -> None:
         """Waits until the query counts `wanted`."""
@@ -304,29 +320,27 @@ async def until(condition: Any, what: str, log: Any = lambda: "") -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_home(folder: Path) -> AsyncIterator[Home]:
-    """A new home: keys, database, an API key for everybody, webhook secrets, and an overlay that leads to loopback."""
+async def open_home(folder: Path, server: str = "") -> AsyncIterator[Home]:
+    """A new home: keys, database, an API key for everybody, webhook secrets, and an overlay that leads to loopback.
+
+    `server`: URL of an empty database; else it is a file."""
     recipients = Recipients(folder / "journals")
     await recipients.start()
     region = load_region(region_folder("haaglanden"))
     write_overlay(folder / "overlay", region, recipients)
-    settings = Settings(_env_file=None, home=folder / "home", region_overlay=folder / "overlay")
+    settings = Settings(_env_file=None, home=folder / "home", region_overlay=folder / "overlay", database_url=server)
     initialise(settings)
-    async with Home(folder, region, await _hand_out(settings, region, recipients), recipients) as home:
+    async with Home(folder, region, await _hand_out(settings, region, recipients), recipients, server=server) as home:
+        if server:
+            home.settings["SCHAKEL_DATABASE_URL"] = server
         yield home
 
 
 async def _hand_out(settings: Settings, region: Region, recipients: Recipients) -> dict[str, str]:
     """An API key for whoever sends or receives, a secret for whoever takes webhooks."""
     keys: dict[str, str] = {}
-    vault = open_vault(settings.keys)
-    times = {name: timedelta(hours=1) for name in ("parked_every", "crisis_delivery_after", "delivery_after")}
-    store = open_sqlite(
-        settings.database_file,
-        causes={},
-        alarm_times=AlarmTimes(**times, mailbox_after=timedelta(hours=1)),
-        signer=vault.checkpoint_signer(),
-    )
+    books = open_books(settings)
+    store, vault = books.store, books.vault
     now = datetime.now(UTC)
     for partner in region.partners:
         if partner.receives or partner.sends:
@@ -336,7 +350,7 @@ async def _hand_out(settings: Settings, region: Region, recipients: Recipients) 
             text, secret = new_secret(partner.id, "v1", vault=vault, now=now)
             await store.add_secret(secret)
             recipients.verifiers[partner.id] = Verifier(secrets=(read_text(text),))
-    await store.aclose()
+    await books.aclose()
     return keys
 
 
