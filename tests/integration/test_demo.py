@@ -62,7 +62,7 @@ def test_the_demo_shows_the_journeys_and_the_matrix_to_people(environment: dict[
         env={**environment, "COLUMNS": "120"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
     )
     assert done.returncode == 0, done.stderr
     for recipient in ("vvt (lead)", "perspektief (lead)", "zvhh (process-director)", "lokaal-team-delft"):
