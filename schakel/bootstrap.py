@@ -462,6 +462,7 @@ def initialise(settings: Settings) -> None:
 
 
 def _store(settings: Settings, region: Region, vault: FileVault) -> SqlStore:
+    from schakel.store.own_keys import check_own_keys
     from schakel.store.register import database
     from schakel.store.sql import Opening
     from schakel.store.terms import AlarmTimes, Keeping, Terms
@@ -483,4 +484,6 @@ def _store(settings: Settings, region: Region, vault: FileVault) -> SqlStore:
         ),
     )
     opening = Opening(terms=terms, signer=vault.checkpoint_signer(), waiting_limit=settings.waiting_limit)
-    return database(settings.database).open(opening)
+    place = database(settings.database)
+    check_own_keys(place.reader(), opening.signer)
+    return place.open(opening)

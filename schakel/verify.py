@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from schakel.audit import AuditRow, LinkedRow, SignatureCheck, broken_links, checkpoint_message
 from schakel.states import MOVES
+from schakel.verify_journal import Journals, compare
 from schakel.verify_ledger import LEDGER_COUNTS, LEDGER_RULES
 from schakel.verify_reading import SQLITE, Query, reading
 from schakel.verify_rules import COUNTED_RULES, COUNTS, RULES, STATES, Rule
@@ -91,11 +93,15 @@ class VerifyReport:
         }
 
 
-def verify(database: str, *, now: datetime, check: SignatureCheck | None = None) -> VerifyReport:
+def verify(
+    database: str, *, now: datetime, check: SignatureCheck | None = None, journals: Journals | None = None
+) -> VerifyReport:
     """Of `sqlite:///path` or `postgresql://…`; changes nothing. `check` proves the signatures of the audit
-    checkpoints; without it only the chain is followed. Raises ConfigurationError when there is no database."""
+    checkpoints; without it only the chain is followed. `journals`: what recipients wrote down. Raises
+    ConfigurationError when there is no database."""
     with reading(database) as engine:
-        return account(engine.query, now=now, check=check, own_checks=engine.own_checks)
+        own = engine.own_checks
+        return account(engine.query, now=now, check=check, own_checks=own, journals=journals or {})
 
 
 def verify_sqlite(path: Path, *, now: datetime, check: SignatureCheck | None = None) -> VerifyReport:
@@ -104,7 +110,12 @@ def verify_sqlite(path: Path, *, now: datetime, check: SignatureCheck | None = N
 
 
 def account(
-    query: Query, *, now: datetime, check: SignatureCheck | None, own_checks: tuple[Rule, ...] = ()
+    query: Query,
+    *,
+    now: datetime,
+    check: SignatureCheck | None,
+    own_checks: tuple[Rule, ...] = (),
+    journals: Journals = MappingProxyType({}),
 ) -> VerifyReport:
     """The whole account over one engine. `own_checks`: what that engine can say of itself."""
     values = {"now": _text(now), "grace": _text(now - GRACE), "erased_by": _text(now - ERASING)}
@@ -126,6 +137,8 @@ def account(
         note(SIGNATURES, _unsigned(query, check))
     for rule in own_checks:
         note(rule, _own(query, rule))
+    for rule, object_ in compare(query, journals):
+        note(rule, [object_])
     counts = {
         name: int(next(iter(query(sql, _used(sql, values))))[0]) for name, sql in (COUNTS | LEDGER_COUNTS).items()
     }

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,12 +18,19 @@ if TYPE_CHECKING:
     from schakel.settings import Settings
 
 
-def verify(as_json: AsJson = False) -> None:
+Journal = Annotated[
+    list[str] | None,
+    typer.Option(help="PARTNER=FILE: what that recipient wrote down, one JSON object with an `id` a line; repeatable."),
+]
+
+
+def verify(journal: Journal = None, as_json: AsJson = False) -> None:
     """Counts from the decisions whether anything is missing, misplaced or silent. 1: it found holes, and names them."""
     from schakel.verify import verify as account
 
     settings = read_settings()
-    report = account(settings.database, now=datetime.now(UTC), check=_signatures(settings))
+    journals = _journals(journal or [])
+    report = account(settings.database, now=datetime.now(UTC), check=_signatures(settings), journals=journals)
     if as_json:
         show_json(report.to_json())
     else:
@@ -35,6 +43,18 @@ def verify(as_json: AsJson = False) -> None:
         typer.echo("well: nothing lost, nothing silent" if report.ok else f"{sum(report.found.values())} found")
     if not report.ok:
         raise stop(Exit.WRONG)
+
+
+def _journals(given: list[str]) -> dict[str, frozenset[str]]:
+    from schakel.verify_journal import read_journal
+
+    found: dict[str, frozenset[str]] = {}
+    for text in given:
+        partner, _, file = text.partition("=")
+        if not partner or not file:
+            raise stop(Exit.USAGE, "--journal PARTNER=FILE")
+        found[partner] = found.get(partner, frozenset()) | read_journal(Path(file))
+    return found
 
 
 def _signatures(settings: Settings) -> SignatureCheck | None:

@@ -71,6 +71,7 @@ class Home:
     recipients: Recipients
     later: float = 0.0  # seconds that the clock of its next process is ahead
     clock: Path | None = None  # a file that says how far the clock is ahead: see launch.py
+    poison: str = ""  # whoever opens a message that holds this dies of it: see launch.py
     disk: Path | None = None  # a file that says what is wrong with the disk: see launch.py
     settings: dict[str, str] = field(default_factory=dict)  # of its next process, beside those below
     server: str = ""  # URL of its database; empty: a file in its home
@@ -95,13 +96,15 @@ class Home:
             own["TEST_LATER"] = str(self.later)
         if self.clock is not None:
             own["TEST_CLOCK"] = str(self.clock)
+        if self.poison:
+            own["TEST_POISON"] = self.poison
         if self.disk is not None:
             own["TEST_DISK"] = str(self.disk)
         return own
 
     def command(self) -> list[str]:
         """The installed program; behind a launcher when the test has clock or disk in hand."""
-        plain = not self.later and self.clock is None and self.disk is None
+        plain = not self.later and not self.poison and self.clock is None and self.disk is None
         return [str(SCHAKEL)] if plain else [sys.executable, str(LAUNCH)]
 
     async def start(self, *, failpoint: str = "") -> Process:

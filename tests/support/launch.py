@@ -3,12 +3,14 @@
 
 `TEST_LATER`: seconds that the clock is ahead, as if the process had started that much later. `TEST_CLOCK`: a file with
 seconds that the clock is ahead from now on (or behind: below nought), looked at each time. `TEST_DISK`: a file; what
-stands in it says what is wrong with the disk, and when it is not there, nothing is.
+stands in it says what is wrong with the disk, and when it is not there, nothing is. `TEST_POISON`: a text; whoever
+opens a message that holds it is killed, as by a fault in a library.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +20,7 @@ import apsw
 
 from schakel import bootstrap
 from schakel.cli.app import main
+from schakel.rendering import Renderer
 
 
 def set_clock(ahead: timedelta) -> None:
@@ -34,6 +37,18 @@ def follow_clock(file: Path) -> None:
             return datetime.now(UTC) + timedelta(seconds=float(file.read_text(encoding="ascii") or 0))
 
     bootstrap.SystemClock = Jumping  # type: ignore[assignment, misc]
+
+
+def poison(text: str) -> None:
+    opened = Renderer._message
+
+    def fatal(renderer: Renderer, claimed: Any) -> Any:
+        message = opened(renderer, claimed)
+        if text in str(message.to_json()):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return message
+
+    Renderer._message = fatal  # type: ignore[method-assign]
 
 
 class Trouble:
@@ -108,5 +123,7 @@ if __name__ == "__main__":
         set_clock(timedelta(seconds=float(os.environ["TEST_LATER"])))
     if "TEST_CLOCK" in os.environ:
         follow_clock(Path(os.environ["TEST_CLOCK"]))
+    if "TEST_POISON" in os.environ:
+        poison(os.environ["TEST_POISON"])
     disk = Disk(Path(os.environ["TEST_DISK"])) if "TEST_DISK" in os.environ else None
     sys.exit(main())
