@@ -168,8 +168,8 @@ def test_the_terms_act_counts_eleven_days_but_for_a_coincidence(year: int):
     assert {date(year, 1, 1), date(year, 5, 5), date(year, 12, 25), date(year, 12, 26)} <= days
 
 
-@given(year=st.integers(1990, 2100))
-def test_public_holidays_are_those_that_a_library_knows(year: int) -> None:
+def test_public_holidays_are_those_that_a_library_knows() -> None:
     """It calls 5 May and Good Friday optional; the terms act does not."""
-    known = holidays.country_holidays("NL", years=year, categories=(holidays.PUBLIC, holidays.OPTIONAL))
-    assert public_holidays(year) == frozenset(known)
+    for year in range(1990, 2101):
+        known = holidays.country_holidays("NL", years=year, categories=(holidays.PUBLIC, holidays.OPTIONAL))
+        assert public_holidays(year) == frozenset(known), year
