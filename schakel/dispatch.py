@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -40,6 +40,7 @@ SWEEP: Final = 2.0  # seconds between two looks at the store for what no bell to
 RENEW: Final = 5.0  # seconds; a lease lasts 15
 CLAIMS: Final = 100  # deliveries in one claim
 HELD: Final = 2_000  # deliveries under lease in this process, most of them waiting for a place at their recipient
+HELD_OF_ONE: Final = 500  # of them for one recipient: a slow one takes no more room than that from the others
 SENDING: Final = 200  # sends at the same time, over all recipients
 SENDING_TO_ONE: Final = 8  # sends at the same time to one recipient
 SEND_LIMIT: Final = 60.0  # seconds; a channel has its own, shorter limit
@@ -92,7 +93,9 @@ class Dispatch:
         self._claims = 0  # made so far
         self._shut: dict[str, int] = {}  # recipient → up to which claim its breaker has overtaken what waits here
         self._stopping = False
+        self._held: Counter[str] = Counter()  # leases per recipient
         self._ended = asyncio.Event()  # something that was held
+        self._half_empty = asyncio.Event()  # a recipient that was passed over has room again
         self._alone: asyncio.Task[None] | None = None  # the last one claimed that had crashed before: claimed alone
         self._renewing: asyncio.Task[None] | None = None
         self._overall = asyncio.Semaphore(SENDING)
@@ -112,6 +115,9 @@ class Dispatch:
             bells = await self._listen(stop, max(0.0, next_sweep - loop.time()))
             if self._alone is not None and self._alone.done():
                 self._alone, next_sweep = None, loop.time()  # after a crash many wait to go alone, one after the other
+            if self._half_empty.is_set():
+                self._half_empty.clear()
+                next_sweep = loop.time()
             try:
                 if bells:
                     await self._answer(bells)
@@ -163,17 +169,19 @@ class Dispatch:
             await self._broker.done(bells)
 
     async def _listen(self, stop: asyncio.Event, wait: float) -> Sequence[Bell]:
-        """What the broker rang for; () at the sweep's time, when what went alone has ended, at a stop."""
+        """What the broker rang for; () at the sweep's time, when there is room for who was passed over, when what went
+        alone has ended, at a stop."""
         hearing = asyncio.ensure_future(self._broker.listen(CLAIMS, wait))
         stopping = asyncio.ensure_future(stop.wait())
-        waking: set[asyncio.Future[Any]] = {hearing, stopping}
+        emptying = asyncio.ensure_future(self._half_empty.wait())
+        waking: set[asyncio.Future[Any]] = {hearing, stopping, emptying}
         if self._alone is not None:
             waking.add(self._alone)
         try:
             await asyncio.wait(waking, return_when=asyncio.FIRST_COMPLETED)
             return hearing.result() if hearing.done() else ()
         finally:
-            for task in (hearing, stopping):
+            for task in (hearing, stopping, emptying):
                 task.cancel()
 
     async def _room(self, stop: asyncio.Event) -> None:
@@ -188,12 +196,14 @@ class Dispatch:
         limit = min(limit, HELD - len(self._leases))
         if limit <= 0:
             return 0
-        claimed = await self._store.claim(now=self._clock.now(), limit=limit, only=only)
+        full = [recipient for recipient, count in self._held.items() if count >= HELD_OF_ONE]
+        claimed = await self._store.claim(now=self._clock.now(), limit=limit, only=only, passing_over=full)
         hit(Failpoint.DISPATCH_AFTER_CLAIM)
         self._claims += 1
         for one in claimed:
             task = asyncio.create_task(self._deliver(one))
             self._leases[one.token] = (one, task)
+            self._held[one.recipient] += 1
             if one.crashes:
                 self._alone = task
         if claimed and (self._renewing is None or self._renewing.done()):
@@ -248,8 +258,17 @@ class Dispatch:
             self._log.error("delivery.interrupted", delivery=claimed.id, exc_info=error)
         finally:
             self._sending.discard(claimed.token)
-            self._leases.pop(claimed.token, None)
+            if self._leases.pop(claimed.token, None) is not None:
+                self._let_in(claimed.recipient)
             self._ended.set()
+
+    def _let_in(self, recipient: str) -> None:
+        """One place at this recipient is free; when half of its places are, more is claimed before the sweep's time."""
+        self._held[recipient] -= 1
+        if self._held[recipient] == HELD_OF_ONE // 2:
+            self._half_empty.set()
+        if not self._held[recipient]:
+            del self._held[recipient]
 
     def _leave_alone(self, claimed: Claimed, outcome: DeliveryOutcome) -> None:
         """When its breaker opens, what already waits here for a place at this recipient goes back. What is claimed

@@ -288,9 +288,12 @@ class IntakeStore(Protocol):
 
 
 class DeliveryStore(Protocol):
-    async def claim(self, *, now: datetime, limit: int, only: Sequence[str] | None = None) -> list[Claimed]:
-        """Heads of free lanes that are due (`only`: among these delivery ids), each with a lease of 15 s. An expired
-        lease counts as a crash and is claimed alone; the third crash parks. Open breakers yield one probe."""
+    async def claim(
+        self, *, now: datetime, limit: int, only: Sequence[str] | None = None, passing_over: Sequence[str] = ()
+    ) -> list[Claimed]:
+        """Heads of free lanes that are due (`only`: among these delivery ids; `passing_over`: not of these recipients),
+        each with a lease of 15 s. An expired lease counts as a crash and is claimed alone; the third crash parks. Open
+        breakers yield one probe."""
 
     async def keep_rendered(self, rendered: Sequence[tuple[Claimed, Rendered]]) -> None:
         """Before the first send. Raises LeaseLost when a token no longer holds."""

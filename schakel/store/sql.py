@@ -131,10 +131,11 @@ class SqlStore:
 
     # -- delivery --
 
-    async def claim(self, *, now: datetime, limit: int, only: Sequence[str] | None = None) -> list[Claimed]:
-        return await self._engine.write(
-            lambda db: delivery.claim(db, self._terms, now=now, limit=limit, only=only), points=_CLAIM
-        )
+    async def claim(
+        self, *, now: datetime, limit: int, only: Sequence[str] | None = None, passing_over: Sequence[str] = ()
+    ) -> list[Claimed]:
+        choice = delivery.Choice(limit, only, passing_over)
+        return await self._engine.write(lambda db: delivery.claim(db, self._terms, choice, now=now), points=_CLAIM)
 
     async def keep_rendered(self, rendered: Sequence[tuple[Claimed, Rendered]]) -> None:
         await self._engine.write(lambda db: delivery.keep_rendered(db, rendered), points=_RENDER, weight=len(rendered))

@@ -53,6 +53,15 @@ class DeliveryPromises:
         assert lead.token
         assert lead.token != claimed["lokaal-team-den-haag"].token
 
+    async def test_who_is_passed_over_gets_nothing_and_takes_no_room(self, store: Store) -> None:
+        for _ in range(5):
+            await accept_one(store, Decider())
+        others = await store.claim(now=NOW, limit=5, passing_over=["vvt"])
+        assert [one.recipient for one in others] == ["lokaal-team-den-haag"] * 5
+        named = await store.claim(now=NOW, limit=5, only=[one.id for one in others], passing_over=["vvt"])
+        assert named == []
+        assert [one.recipient for one in await store.claim(now=NOW, limit=9)] == ["vvt"] * 5
+
     async def test_a_claimed_delivery_is_not_claimed_again(self, store: Store) -> None:
         await accept_one(store, Decider())
         assert len(await store.claim(now=NOW, limit=1)) == 1
