@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from schakel.hub import Hub
 from schakel.settings import Settings
 from schakel.store.passing_postgres import passing_schema, within
+from schakel.store.register import database
 
 FILE: Final = "sqlite:///"
 EMBEDDED: Final = "embedded"  # the state of a bell without a server
@@ -67,6 +68,7 @@ def ground(servers: Servers, **own: Any) -> Iterator[DemoSettings]:
     if not servers.of_database:
         yield settings
         return
+    database(settings.database)  # of a kind that is known
     with passing_schema(settings.database) as schema:
         yield settings.model_copy(update={"database_url": within(settings.database_url, schema)})
 

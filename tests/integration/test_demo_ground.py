@@ -144,6 +144,15 @@ def test_a_user_who_may_make_no_schema_hears_what_is_missing(reader_only: str) -
     assert caught.value.findings[0].rule == "database:no-schema"
 
 
+def test_another_kind_of_database_is_not_tried(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ConfigurationError) as caught,
+        ground(Servers(database_url="mysql://u:geheim@127.0.0.1/db"), home=tmp_path),
+    ):
+        raise AssertionError("there is no ground")
+    assert caught.value.findings[0].rule == "database:unknown-scheme"
+
+
 def test_a_server_that_is_absent_is_told_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

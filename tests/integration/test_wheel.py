@@ -86,7 +86,7 @@ def test_the_wheel_installed_elsewhere_runs_the_demo(built: Path, tmp_path: Path
         env=clean,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
     )
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)

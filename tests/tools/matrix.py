@@ -117,7 +117,8 @@ def main() -> int:
     code, found = _run()
     print(table(found))
     if write is not None:
-        on = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}"
+        busy = f"load {os.getloadavg()[1]:.0f} on {os.cpu_count()} cores"  # others may have worked at the same time
+        on = f"{datetime.now(UTC):%Y-%m-%d}, {busy}, Python {platform.python_version()}"
         said = f"Seen on {on}: the journey is `{WHAT['journey']}`, the demo `schakel demo --json`."
         write.write_text(written(write.read_text(encoding="utf-8"), f"{said}\n\n{table(found)}"), encoding="utf-8")
     return code or int(any(cell.result != "passed" for cell in found))
