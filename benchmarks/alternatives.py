@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -72,9 +72,13 @@ class Subject:
 class Referrals:
     """`thv-aanmelding@1`, each its own household: other references, another order, other persons."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, now: datetime) -> None:
+        """`now`: the order was imposed just before, so that no deadline has passed when it comes."""
         self._example: dict[str, Any] = json.loads(EXAMPLE.read_bytes())
         self._example.pop("voorgeschiedenis", None)  # orders of another household are not earlier ones of these
+        imposed, ends = ((now + timedelta(days=days, minutes=-10)).isoformat(timespec="seconds") for days in (0, 10))
+        self._example |= {"verzondenOp": now.isoformat(timespec="seconds"), "gebeurdOp": imposed}
+        self._example["huisverbod"] |= {"opgelegdOp": imposed, "eindigtOp": ends}
         self._numbers = count(1)
 
     def bodies(self, number: int) -> list[bytes]:
@@ -97,7 +101,7 @@ def run(settings: Settings) -> Result:
     until = time.monotonic() + LONGEST
     with servers() as running, sinks() as taking:
         subjects = _subjects(settings.folder, present, running, taking)
-        referrals, mapping = Referrals(), _mapping()
+        referrals, mapping = Referrals(now=datetime.now(UTC)), _mapping()
         for number in range(1, ROUNDS + 1):
             start = time.monotonic()
             for subject in tuple(subjects):

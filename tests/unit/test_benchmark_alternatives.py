@@ -15,12 +15,12 @@ RATES = {OURS: (90.0, 80.0, 100.0), "Celery": (10.0, 10.0, 10.0), "Dramatiq": (3
 
 
 def test_by_hand_a_referral_becomes_the_document_of_the_hubs_mapping() -> None:
-    mapping, source = _mapping(), json.loads(Referrals().bodies(1)[0])
+    mapping, source = _mapping(), json.loads(Referrals(now=NOW).bodies(1)[0])
     assert by_hand.referral(source, _books(mapping)) == mapping.apply(source, now=NOW).document
 
 
 def test_each_referral_has_a_household_of_its_own() -> None:
-    bodies = [json.loads(body) for body in Referrals().bodies(50)]
+    bodies = [json.loads(body) for body in Referrals(now=NOW).bodies(50)]
     for place in ("kenmerk", "zaakkenmerk"):
         assert len({body[place] for body in bodies}) == 50
     assert len({body["huisverbod"]["nummer"] for body in bodies}) == 50
