@@ -78,6 +78,7 @@ class Referrals:
         self._example.pop("voorgeschiedenis", None)  # orders of another household are not earlier ones of these
         imposed, ends = ((now + timedelta(days=days, minutes=-10)).isoformat(timespec="seconds") for days in (0, 10))
         self._example |= {"verzondenOp": now.isoformat(timespec="seconds"), "gebeurdOp": imposed}
+        self._example["urgentie"] = "normaal"  # nobody answers here: crises would ring after five minutes
         self._example["huisverbod"] |= {"opgelegdOp": imposed, "eindigtOp": ends}
         self._numbers = count(1)
 
