@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from ipaddress import IPv6Address
 from typing import Final
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from connectors.channels.address import AddressRule, Checked, IpAddress, Resolve, check, resolve_by_system
@@ -28,6 +31,7 @@ CONNECT_SECONDS: Final = 10.0
 ANSWER_BYTES: Final = 65_536  # of the answer's body are read, so that the connection can be used again; more closes it
 ANSWER_SECONDS: Final = 2.0
 ANSWER_HEADERS: Final = 128  # lines; each at most 8 kB
+ANSWERS_IN_ONE: Final = 16  # interim answers (1xx) that may come together before the answer
 CONNECTIONS: Final = 16  # to one recipient
 KEPT_SECONDS: Final = 15.0
 RETRY_AFTER_MOST: Final = 3600.0  # nobody puts a referral off for longer than the slow probe would
@@ -117,7 +121,7 @@ class Poster:
         if key not in self._pools:
             self._trust = self._trust or ssl.create_default_context()
             self._pools[key] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEPT_SECONDS, ssl=self._trust),
+                connector=_Connector(limit=CONNECTIONS, keepalive_timeout=KEPT_SECONDS, ssl=self._trust),
                 timeout=aiohttp.ClientTimeout(total=self._total, sock_connect=CONNECT_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -132,6 +136,30 @@ class Poster:
         pools, self._pools = self._pools, {}
         for pool in pools.values():
             await pool.close()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Its connections are `_Line`s: there is no open way to say so."""
+
+    def __init__(self, *, limit: int, keepalive_timeout: float, ssl: ssl.SSLContext) -> None:
+        super().__init__(limit=limit, keepalive_timeout=keepalive_timeout, ssl=ssl)
+        self._factory = functools.partial(_line, loop=self._loop)
+
+
+def _line(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
+    return _Line(loop)
+
+
+class _Line(ResponseHandler):
+    """One connection. Interim answers without end would be kept as messages, faster than anybody skips them."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if len(self._buffer) > ANSWERS_IN_ONE:
+            self._buffer.clear()
+            self.set_exception(HttpProcessingError(message="answers without end"))
+            if self.transport is not None:
+                self.transport.abort()
 
 
 async def _drain(response: aiohttp.ClientResponse) -> bytes:

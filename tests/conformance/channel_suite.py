@@ -236,6 +236,22 @@ class NetworkChannelSuite(ChannelSuite):
             await impatient.send(self.parcel(recipient.url), now=NOW)
         assert caught.value.reason == "timeout"
 
+    async def test_interim_answers_are_passed_over(self, channel: Channel, recipient: Recipient) -> None:
+        interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
+        recipient.answer = interim + b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+        assert await channel.send(self.parcel(recipient.url), now=NOW) == self.reaches
+
+    async def test_interim_answers_without_end_are_no_http(self, channel: Channel, recipient: Recipient) -> None:
+        async def endless(writer: asyncio.StreamWriter) -> None:
+            while True:
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+                await writer.drain()
+
+        recipient.behaviour = endless
+        with pytest.raises(TemporaryFailure) as caught:
+            await asyncio.wait_for(channel.send(self.parcel(recipient.url), now=NOW), 10)
+        assert caught.value.reason == "not-http"
+
     async def test_an_endless_body_is_not_read_to_its_end(self, channel: Channel, recipient: Recipient) -> None:
         written = 0
 
