@@ -12,15 +12,17 @@ from typing import Final
 
 import pytest
 
+from schakel import dispatch
 from schakel.dispatch import SENDING_TO_ONE
 from schakel.errors import TemporaryFailure
 from schakel.operating import Selection
 from schakel.ports import Parcel
 from schakel.retry import BREAKER_FAILURES, BREAKER_LONGEST
 from tests.integration.stage import Stage, household, open_stage
+from tests.support.hub import until
 
 DEAD: Final = "lokaal-team-den-haag"
-WAITING: Final = 60  # deliveries for it
+WAITING: Final = 40  # deliveries for it
 AT_ONCE: Final = BREAKER_FAILURES + SENDING_TO_ONE - 1  # those under way when the breaker opens end as they end
 
 
@@ -104,3 +106,40 @@ async def test_a_human_is_told_of_what_was_never_tried_too(stage: Stage) -> None
     told = {alarm.subject for alarm in await stage.hub.store.alarms()}
     assert {one.id for one in stuck} <= told
     assert await stage.holes() == []
+
+
+@pytest.mark.fault("the others: beside a slow partner for whom more waits than a process holds")
+@pytest.mark.parametrize("burst", [4, WAITING])
+async def test_a_slow_partner_takes_no_room_from_the_others_however_much_waits_for_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, burst: int
+) -> None:
+    """It has its share of what a process holds, and the rest of its own waits in the store, not in the others' way."""
+    monkeypatch.setattr(dispatch, "HELD", 30)
+    monkeypatch.setattr(dispatch, "HELD_OF_ONE", 12)
+    monkeypatch.setattr(dispatch, "CLAIMS", 4)
+    well, stop = asyncio.Event(), asyncio.Event()
+
+    async def slow(parcel: Parcel) -> None:
+        if parcel.recipient == DEAD:
+            await well.wait()
+
+    stage.webhook.on_send = slow
+    running = asyncio.create_task(stage.hub.dispatch.run(stop))
+    try:
+        await until(lambda: came(stage, "vvt") == WAITING, "the other waits for the slow one")
+        for n in range(burst):
+            await stage.send("thv-pool", household(WAITING + n))
+        await until(lambda: came(stage, "vvt") == WAITING + burst, "what came later waits for the slow one")
+        assert tries(stage) == SENDING_TO_ONE
+        well.set()
+        await until(lambda: tries(stage) == WAITING + burst, "the slow one does not get the rest")
+    finally:
+        well.set()
+        stop.set()
+        await running
+    assert await attempts(stage) == 0
+    assert await stage.holes() == []
+
+
+def came(stage: Stage, recipient: str) -> int:
+    return sum(parcel.recipient == recipient for parcel in stage.webhook.sent)
