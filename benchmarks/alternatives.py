@@ -27,7 +27,7 @@ from benchmarks.rivals.installing import NotInstalled, node_red, python
 from benchmarks.rivals.subjects import Asked, Door, node_red_runs, python_rival_runs, schakel_runs
 from benchmarks.rows import UNDER_WAY, until_none
 from benchmarks.running import make_home
-from benchmarks.servers import Servers, servers
+from benchmarks.servers import Absent, Servers, servers
 from benchmarks.sinks import Sinks, sinks
 from mappings.codebook import CodebookShelf
 from mappings.engine import CompiledMapping, load_mapping
@@ -98,24 +98,31 @@ class Referrals:
 
 def run(settings: Settings) -> Result:
     """Raises what Schakel raises in its turns; a rival that does not come to the end of one is left out, and told."""
+    try:
+        with servers() as running, sinks() as taking:
+            return _compared(settings, running, taking)
+    except Absent as absent:
+        return Result(measures=(), notes=(f"Nothing was compared: {absent}.",))
+
+
+def _compared(settings: Settings, running: Servers, taking: Sinks) -> Result:
     present, left_out = _installed()
     until = time.monotonic() + LONGEST
-    with servers() as running, sinks() as taking:
-        subjects = _subjects(settings.folder, present, running, taking)
-        referrals, mapping = Referrals(now=datetime.now(UTC)), _mapping()
-        for number in range(1, ROUNDS + 1):
-            start = time.monotonic()
-            for subject in tuple(subjects):
-                try:
-                    subject.rates.append(_turn(subject, referrals, taking, mapping, TURN * settings.scale))
-                    settings.say(f"  round {number}: {subject.name} {subject.rates[-1]:.0f}/s")
-                except (RuntimeError, TimeoutError, OSError) as error:
-                    if subject.name == OURS or time.monotonic() > until:
-                        raise
-                    left_out[subject.name] = f"it did not come to the end of a turn: {error}"
-                    subjects.remove(subject)
-            if 2 * time.monotonic() - start > until:
-                break
+    subjects = _subjects(settings.folder, present, running, taking)
+    referrals, mapping = Referrals(now=datetime.now(UTC)), _mapping()
+    for number in range(1, ROUNDS + 1):
+        start = time.monotonic()
+        for subject in tuple(subjects):
+            try:
+                subject.rates.append(_turn(subject, referrals, taking, mapping, TURN * settings.scale))
+                settings.say(f"  round {number}: {subject.name} {subject.rates[-1]:.0f}/s")
+            except (RuntimeError, TimeoutError, OSError) as error:
+                if subject.name == OURS or time.monotonic() > until:
+                    raise
+                left_out[subject.name] = f"it did not come to the end of a turn: {error}"
+                subjects.remove(subject)
+        if 2 * time.monotonic() - start > until:
+            break
     return _result({each.name: tuple(each.rates) for each in subjects}, left_out)
 
 
