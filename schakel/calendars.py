@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -164,7 +164,8 @@ def _hours(day: date, roster: Roster) -> tuple[tuple[int, int], ...]:
     return roster.week[day.weekday()]
 
 
-def _opened(day: date, roster: Roster) -> list[tuple[datetime, datetime]]:
+@lru_cache(maxsize=4096)
+def _opened(day: date, roster: Roster) -> tuple[tuple[datetime, datetime], ...]:
     """The day's openings in UTC, in order and apart. Hours that a night skips are none."""
     found: list[tuple[datetime, datetime]] = []
     for opens, closes in _hours(day, roster):
@@ -173,7 +174,7 @@ def _opened(day: date, roster: Roster) -> list[tuple[datetime, datetime]]:
             begins = max(begins, found[-1][1])
         if begins < ends:
             found.append((begins, ends))
-    return found
+    return tuple(found)
 
 
 def _openings(moment: datetime, roster: Roster) -> Iterator[tuple[datetime, datetime]]:
@@ -201,4 +202,4 @@ def _moment(day: date, minutes: int) -> datetime:
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("moment: with a time zone")
-    return moment.astimezone(UTC)
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
