@@ -43,11 +43,17 @@ _FATAL: Final = (
 _DOUBT: Final = (apsw.IOError, apsw.CorruptError, apsw.NotADBError)  # reopen and check before going on
 
 
+class _Again(Undone):
+    """Work failed after it wrote something, in a batch without savepoints: the batch is rolled back and done anew."""
+
+
 class SqliteDb:
-    """Db over one connection."""
+    """Db over one connection. `careful`: each savepoint is a real one. They double what a batch costs (SQLite walks
+    all that it keeps of them), and hardly ever does anything in one fail after it has written."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
+        self.careful = False
         self._own: dict[str, tuple[str, tuple[str, ...]]] = {}  # portable text → SQLite's, and its lists
 
     def run(self, sql: str, **values: Any) -> int:
@@ -91,7 +97,9 @@ class SqliteDb:
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
-        self._connection.execute("SAVEPOINT item")
+        if self.careful:
+            self._connection.execute("SAVEPOINT item")
+        before = self._connection.total_changes()
         try:
             yield
         except _FATAL as error:  # SQLite may have rolled back everything: there is no savepoint to go back to
@@ -99,12 +107,16 @@ class SqliteDb:
         except Undone:
             raise
         except BaseException as error:
-            self._connection.execute("ROLLBACK TO item")
-            self._connection.execute("RELEASE item")
+            if self.careful:
+                self._connection.execute("ROLLBACK TO item")
+                self._connection.execute("RELEASE item")
+            elif self._connection.total_changes() != before:
+                raise _Again(unavailable("store:again")) from error
             if isinstance(error, apsw.Error):
                 raise Violated(translated(error)) from None
             raise
-        self._connection.execute("RELEASE item")
+        if self.careful:
+            self._connection.execute("RELEASE item")
 
     def _execute(self, sql: str, values: dict[str, Any]) -> apsw.Cursor:
         known = self._own.get(sql)
@@ -163,10 +175,14 @@ class SqliteBackend:
             self._writer.close()
 
     def commit(self, batch: Sequence[Job]) -> None:
+        """Together first; then with a savepoint for each piece of work, so that the one that fails does so alone."""
         try:
             db = self._ready()
-            db.begin()
-            run_all(db, batch)
+            try:
+                self._run(db, batch, careful=False)
+            except _Again:
+                db.rollback()
+                self._run(db, batch, careful=True)
             hit_before(batch)
             db.commit()
         except Undone as undone:
@@ -177,6 +193,13 @@ class SqliteBackend:
             return
         self._trouble = None
         hit_after(batch)
+
+    def _run(self, db: SqliteDb, batch: Sequence[Job], *, careful: bool) -> None:
+        for job in batch:
+            job.result = job.error = None
+        db.careful = careful
+        db.begin()
+        run_all(db, batch)
 
     def _ready(self) -> SqliteDb:
         """The writing connection; after doubt a new one, checkpointed to disk and checked.
