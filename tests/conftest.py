@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -33,6 +34,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         wanted = [item for item in items if only & {str(mark.args[0]) for mark in item.iter_markers("fault")}]
         config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
         items[:] = wanted
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """`SCHAKEL_FAULTS_REPORT`: a file that gets a line for each marked test as it ends, so that a run that is broken
+    off leaves what it has seen."""
+    path = os.environ.get("SCHAKEL_FAULTS_REPORT")
+    faults = [value for name, value in report.user_properties if name == "fault"]
+    if path and faults and "PYTEST_XDIST_WORKER" not in os.environ and (report.when == "call" or not report.passed):
+        line = {"test": report.nodeid.partition("::")[2], "faults": faults, "outcome": report.outcome}
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

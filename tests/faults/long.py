@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import random
 import secrets
@@ -27,7 +28,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
-from xml.etree import ElementTree
 
 import psycopg
 from psycopg import sql
@@ -35,7 +35,7 @@ from psycopg import sql
 from tests.faults.kills import ALL_IN_ONE, IN_PARTS, ON_SERVERS, Kill, Seen, Shape, open_life, plan_of
 from tests.faults.marks import marked_faults
 from tests.faults.nursery import ROOT
-from tests.faults.table import WELL, Row, read, renew
+from tests.faults.table import NOT_PLAYED, WELL, Row, read, renew
 from tests.support.private import Guarded, Postgres, Rabbit
 
 SHARES: Final = {ALL_IN_ONE: 0.35, IN_PARTS: 0.45, ON_SERVERS: 0.2}  # of the cycles
@@ -81,7 +81,8 @@ def main() -> int:
         well &= asyncio.run(_kills(asked.seed, asked.cycles, end, day))
     if asked.only != "kills":
         well &= _tests(asked.only, day)
-    missing = marked_faults() - {row.fault for row in read()}
+    missing = marked_faults() - {row.fault for row in read() if row.result != NOT_PLAYED}
+    renew(Row(fault, "–", "0", "–", NOT_PLAYED) for fault in missing)
     for fault in sorted(missing):
         print(f"not played yet: {fault}")
     for row in read():
@@ -183,16 +184,23 @@ def _tests(only: str, day: str) -> bool:
     """Every marked test in its long form; or those whose fault is not in the table yet."""
     wanted: list[str] = []
     if only == "new":
-        wanted = sorted(marked_faults() - {row.fault for row in read()})
+        wanted = sorted(marked_faults() - {row.fault for row in read() if row.result != NOT_PLAYED})
         if not wanted:
             return True
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.xml"
+        report = Path(folder) / "report.jsonl"
+        report.touch()
         command = [sys.executable, "-m", "pytest", "-m", "fault", "-n", "auto", "--dist", "worksteal",
-                   "-o", "timeout=1800", f"--junitxml={report}", "tests"]  # fmt: skip
-        environment = os.environ | {"SCHAKEL_FAULTS": "long", "SCHAKEL_FAULTS_ONLY": "\n".join(wanted)}
-        code = _run(command, environment)
-        renew(_rows(report, day), known=marked_faults())
+                   "-o", "timeout=1800", "tests"]  # fmt: skip
+        own = {
+            "SCHAKEL_FAULTS": os.environ.get("SCHAKEL_FAULTS", "long"),
+            "SCHAKEL_FAULTS_ONLY": "\n".join(wanted),
+            "SCHAKEL_FAULTS_REPORT": str(report),
+        }
+        try:
+            code = _run(command, os.environ | own)
+        finally:
+            renew(_rows(report, day), known=marked_faults())
     return code == 0
 
 
@@ -206,18 +214,16 @@ def _run(command: list[str], environment: dict[str, str]) -> int:
 
 
 def _rows(report: Path, day: str) -> list[Row]:
-    """From pytest's report: by fault, how many runs went how, and the sentences that the tests are named by."""
+    """By fault: how many runs went how, and the sentences that the tests are named by."""
     told: dict[str, Counter[str]] = {}
     sentences: dict[str, dict[str, None]] = {}
     campaigns = {shape.fault for shape in SHARES}
-    for case in ElementTree.parse(report).iter("testcase"):
-        names = {one.get("value", "") for one in case.iter("property") if one.get("name") == "fault"}
-        seen = [one.get("value", "") for one in case.iter("property") if one.get("name") == "seen"]
-        how = next((word for word in ("failure", "error", "skipped") if case.find(word) is not None), "passed")
-        for name in names - campaigns:
-            told.setdefault(name, Counter())[how] += 1
-            said = seen or [case.get("name", "").partition("[")[0].removeprefix("test_").replace("_", " ")]
-            sentences.setdefault(name, {}).update(dict.fromkeys(said))
+    for line in report.read_text(encoding="utf-8").splitlines():
+        one = json.loads(line)
+        said = one["test"].partition("[")[0].removeprefix("test_").replace("_", " ")
+        for name in set(one["faults"]) - campaigns:
+            told.setdefault(name, Counter())[one["outcome"]] += 1
+            sentences.setdefault(name, {})[said] = None
     return [
         Row(name, day, str(sum(count.values())), "; ".join(sentences[name]), _result(count))
         for name, count in told.items()

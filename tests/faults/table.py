@@ -14,6 +14,7 @@ BEGIN: Final = "<!-- faults -->"
 END: Final = "<!-- /faults -->"
 HEAD: Final = ("Fault", "Last run", "Runs", "What was seen", "Result")
 WELL: Final = "as promised"
+NOT_PLAYED: Final = "not played in a long run yet; `make test` plays it"
 _CELL: Final = re.compile(r"(?<!\\)\|")
 
 
