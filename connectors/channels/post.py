@@ -40,7 +40,8 @@ RETRY_AFTER_MOST: Final = 3600.0  # nobody puts a referral off for longer than t
 _TRANSLATED: Final[tuple[tuple[type[Exception], str], ...]] = (
     (aiohttp.ConnectionTimeoutError, "connect-timeout"),
     (TimeoutError, "timeout"),
-    (aiohttp.ClientConnectorError, "unreachable"),  # a certificate that is not trusted too
+    (aiohttp.ClientSSLError, "tls"),  # a certificate that is not trusted, or no TLS at all
+    (aiohttp.ClientConnectorError, "unreachable"),
     (aiohttp.ClientResponseError, "not-http"),
     (aiohttp.ClientConnectionError, "connection-lost"),
     (aiohttp.ClientPayloadError, "connection-lost"),
