@@ -56,4 +56,4 @@ lock: ## makes the lock files anew (needs uv)
 	.ci/lock
 
 clean: ## removes what the commands made
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-rivals benchmarks/rivals/node_red/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
