@@ -31,7 +31,7 @@ RATE: Final = 15.0 if LONG else 20.0  # referrals for good ones in a second
 SEND_LIMIT: Final = 30.0  # seconds: the setting's default
 SLOW: Final = 29.0
 FACTOR: Final = 2.0
-WIDE: Final = 6.0  # seconds; whoever waits for a bad partner waits its 29
+WIDE: Final = 20.0  # seconds; whoever waits for a bad partner waits its 29, whoever waits for this machine less
 BLACKHOLE: Final = faults.BLACKHOLE
 SLOWLY: Final = Fault(f"answers after {SLOW:g} s", delay=SLOW, slow=frozenset({Way.DOWN}))
 ARRIVED: Final = """
