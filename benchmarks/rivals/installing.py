@@ -69,10 +69,14 @@ def _run(command: Sequence[str], *, folder: Path = ROOT) -> None:
             env=os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NotInstalled(f"{' '.join(command[:3])}: {type(error).__name__}") from error
+        raise NotInstalled(f"{_program(command)}: {type(error).__name__}") from error
     if done.returncode:
-        last = done.stdout.strip().splitlines()[-1:] or ["no word"]
-        raise NotInstalled(f"{' '.join(command[:3])}: {last[0][:200]}")
+        print(done.stdout, file=sys.stderr)  # what the results keep names no address and no place of this machine
+        raise NotInstalled(f"{_program(command)} ended with {done.returncode}")
+
+
+def _program(command: Sequence[str]) -> str:
+    return " ".join([Path(command[0]).name, *(word for word in command[1:4] if not word.startswith(("-", "/")))])
 
 
 def _same(folder: Path, lock: Path) -> bool:

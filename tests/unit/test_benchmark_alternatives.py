@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
+
+import pytest
 
 from benchmarks import by_hand
 from benchmarks.alternatives import NODE_RED, NOW, OURS, PYTHON, Referrals, _books, _mapping, _result
+from benchmarks.rivals.installing import NotInstalled, _run
 
 RIVALS = Path(by_hand.__file__).parent / "rivals"
 RATES = {OURS: (90.0, 80.0, 100.0), "Celery": (10.0, 10.0, 10.0), "Dramatiq": (30.0, 20.0, 20.0)}
@@ -51,3 +55,11 @@ def test_the_locks_pin_by_hash_and_name_no_address_of_an_index() -> None:
     for place, package in node.items():
         assert "resolved" not in package
         assert place == "" or "integrity" in package or package["inBundle"]  # within another, whose digest covers it
+
+
+def test_a_failed_installation_tells_the_program_and_no_address_or_place(tmp_path: Path) -> None:
+    program = tmp_path / "install.py"
+    program.write_text("print('not at https://index.example/simple'); raise SystemExit(3)", encoding="ascii")
+    with pytest.raises(NotInstalled) as raised:
+        _run([sys.executable, str(program)])
+    assert str(raised.value) == f"{Path(sys.executable).name} ended with 3"
