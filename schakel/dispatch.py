@@ -130,6 +130,7 @@ class Dispatch:
             if len(self._leases) >= HELD:
                 await self._room(stop)
         self._stopping = True
+        await self._begun()
         for token, (_, task) in self._leases.items():
             if token not in self._sending:
                 task.cancel()  # not begun: goes back, due at once
@@ -155,11 +156,16 @@ class Dispatch:
 
     async def aclose(self) -> None:
         """Ends at once: what was under way is sent again, with the same bytes, when its lease has run out."""
+        await self._begun()
         tasks = [task for _, task in self._leases.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.drain()
+
+    async def _begun(self) -> None:
+        """What was claimed a moment ago has begun: who is cancelled before that gives nothing back, and never ends."""
+        await asyncio.sleep(0)
 
     async def _answer(self, bells: Sequence[Bell]) -> None:
         """Also after a claim that failed the bells are done with: the sweep looks again, and a bell would only loop."""
