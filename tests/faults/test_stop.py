@@ -24,6 +24,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         yield opened
 
 
+@pytest.mark.fault("stop: at the moment of a claim")
 async def test_what_was_claimed_at_the_moment_of_a_stop_goes_back_untried(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
