@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 LEAD = "vvt"
 BEFORE, DURING, AFTER = range(1, 4), range(4, 10), range(10, 13)  # referrals, by their number
 USAGE = 2
+WHY = ("--by", "A. de Tester", "--reason", "de ontvanger is er weer")
 EITHER = ("sqlite", "postgresql")
 
 
@@ -110,6 +111,7 @@ async def backed_up(folder: Path, place: Place) -> AsyncIterator[tuple[Parts, di
         await place.copy(parts)
         during = dict(zip(DURING, await asyncio.gather(*streams), strict=True))
         refuses.clear()
+        await parts.run("deliveries", "retry", "--partner", LEAD, "--yes", *WHY)  # its breaker is open
         after = {n: await parts.hand_in(hub.url, referral(n)) for n in AFTER}
         await parts.drained()
         await hub.kill()
@@ -136,6 +138,7 @@ async def test_a_backup_goes_on_elsewhere_under_its_own_ids_and_names_what_it_ha
         assert report["counts"]["lost"] == 0
 
         hub = await parts.start("serve")
+        await parts.run("deliveries", "retry", "--partner", LEAD, "--yes", *WHY)  # open in the copy too
         again = {referral(n).reference: await parts.hand_in(hub.url, referral(n)) for n in (*BEFORE, *DURING, *AFTER)}
         kept = {reference for reference, id in again.items() if ids[reference] == id}
         assert {referral(n).reference for n in BEFORE} <= kept
