@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.asyncio(lo
 Side = psycopg.Connection[Any]
 
 LONG: Final = os.environ.get("SCHAKEL_FAULTS") == "long"
-PATIENCE: Final = "5"  # seconds in which the door answers, here
+PATIENCE: Final = "20"  # seconds in which the door answers, here; a slow database needs some ten of them
 ROUND_TRIP: Final = 0.2  # seconds, of a slow database
 DISK: Final = "160m"
 GATE: Final = 4711  # an advisory lock: who holds it holds up every COMMIT of a referral
@@ -151,10 +151,20 @@ async def hub(setting: Setting) -> Setting:
     if setting.filler is not None:
         setting.filler.unlink(missing_ok=True)
     with setting.side() as side:
-        side.execute("DROP FUNCTION IF EXISTS gate, rough, no_room CASCADE")
-        side.execute("DROP SEQUENCE IF EXISTS roughness")
+        await change(side, "DROP FUNCTION IF EXISTS gate, rough, no_room CASCADE")
+        await change(side, "DROP SEQUENCE IF EXISTS roughness")
     await setting.standing.whole()
     return setting
+
+
+async def change(side: Side, sql: str) -> None:
+    """What waits for a lock waits beside the loop: in it runs the proxy through which those who hold the lock go on.
+    Whoever loses a deadlock with the hub tries again, as the hub does."""
+    for _ in range(20):
+        with contextlib.suppress(psycopg.errors.DeadlockDetected):
+            await asyncio.to_thread(side.execute, sql.encode())
+            return
+    raise AssertionError("twenty deadlocks")
 
 
 async def until_ready(hub: Setting) -> None:
@@ -184,23 +194,24 @@ async def test_connections_that_end_at_any_moment_lose_nothing(hub: Setting) -> 
     with hub.side() as side:
         async with hub.standing.under_load() as senders:
             await senders.more(5)
+            ended = 0
             for _ in range(10):
                 await asyncio.sleep(plan.uniform(0.05, 0.4))
-                ended = side.execute(END_CONNECTIONS).fetchone()
-                assert ended is not None
-                assert ended[0] > 0
+                ((count,),) = side.execute(END_CONNECTIONS).fetchall()
+                ended += count  # none, when they are just being made anew
+            assert ended > 10
             await senders.more(5)
 
 
 @pytest.mark.fault("serialization failures, deadlocks and lock timeouts in PostgreSQL, under load")
 async def test_transactions_in_each_others_way_lose_nothing(hub: Setting) -> None:
     with hub.side() as side:
-        side.execute(ROUGH)
+        await change(side, ROUGH)
         async with hub.standing.under_load() as senders:
             await senders.more(10)
             await hub.standing.arrivals(10)
             failed = side.execute("SELECT last_value FROM roughness").fetchone()
-            side.execute(SMOOTH)
+            await change(side, SMOOTH)
             assert failed is not None
             assert failed[0] >= 5
             await senders.more(5)
@@ -214,8 +225,8 @@ async def test_transactions_in_each_others_way_lose_nothing(hub: Setting) -> Non
 async def held_at_commit(hub: Setting) -> AsyncIterator[tuple[Message, asyncio.Task[Said], Side, int]]:
     """A message whose transaction waits in its COMMIT: with its sender, and the number of its backend."""
     with hub.side() as side:
-        side.execute(GATED)
-        side.execute("SELECT pg_advisory_lock(%s)", [GATE])
+        await change(side, GATED)
+        await change(side, f"SELECT pg_advisory_lock({GATE})")
         message = hub.standing.household()
         sending = asyncio.create_task(hub.standing.ask(message))
         waiting: list[int] = []
@@ -226,7 +237,7 @@ async def held_at_commit(hub: Setting) -> AsyncIterator[tuple[Message, asyncio.T
 
         await until(waits, "no COMMIT waits", hub.standing.parts.logs)
         yield message, sending, side, waiting[0]
-        side.execute("DROP FUNCTION gate CASCADE")
+        await change(side, "DROP FUNCTION gate CASCADE")
 
 
 def open_gate(side: Side) -> None:
@@ -338,13 +349,13 @@ async def test_a_full_disk_is_507_and_passes_by_itself(hub: Setting) -> None:
         async with hub.standing.under_load() as senders:
             await senders.more(3)
             if hub.filler is None:
-                side.execute(NO_ROOM)  # in the server's own words: no disk of our own to fill
+                await change(side, NO_ROOM)  # in the server's own words: no disk of our own to fill
             else:
                 fill(hub.filler)
             await until(lambda: senders.not_now[507] >= 3, "the disk is not full", hub.standing.parts.logs)
             assert (await hub.standing.ready())[0] == 503
             if hub.filler is None:
-                side.execute("DROP FUNCTION no_room CASCADE")
+                await change(side, "DROP FUNCTION no_room CASCADE")
             else:
                 hub.filler.unlink()
             await senders.more(5)

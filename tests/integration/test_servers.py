@@ -93,7 +93,7 @@ def test_a_server_that_is_not_to_be_had_fails_in_ci_and_skips_elsewhere(
     ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CI", ci)
-    monkeypatch.setattr(servers, "_install", lambda package: False)  # as on a laptop
+    monkeypatch.setattr(servers, "install", lambda package: False)  # as on a laptop
     absent = Kind("Nonesuch", "SCHAKEL_TEST_NONESUCH_URL", "nonesuch-server", lambda: None)
     with pytest.raises(outcome) as caught:
         need(absent)
@@ -110,4 +110,4 @@ def test_the_run_says_in_one_line_what_was_skipped() -> None:
 
 def test_nothing_is_installed_by_who_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert servers._install("nonesuch-server") is False
+    assert servers.install("nonesuch-server") is False
