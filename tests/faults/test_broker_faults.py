@@ -7,17 +7,13 @@ Degraded, not down: every referral gets its 202 and arrives, and when the server
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Iterator
 
-import pika
-import pika.exceptions
 import pytest
 import pytest_asyncio
 
-from broker.topology import queue_name
+from tests.faults.bells import heard
 from tests.faults.standing import Standing, stand
-from tests.support.hub import until
 from tests.support.private import Rabbit
 from tests.support.servers import new_database
 
@@ -53,17 +49,7 @@ async def hub(standing: Standing, rabbit: Rabbit) -> Standing:
 async def rings(hub: Standing, rabbit: Rabbit, before: int) -> None:
     """The api has its server again, and both workers hear what it rings."""
     await hub.says("broker.connected", before + 1)
-    await until(lambda: listeners(hub, rabbit) == len(hub.workers), "nobody hears the bells", hub.parts.logs)
-
-
-def listeners(hub: Standing, rabbit: Rabbit) -> int:
-    """Of the queue of somebody who gets everything that is sent here; 0: it is not there, or not yet again."""
-    try:
-        with contextlib.closing(pika.BlockingConnection(pika.URLParameters(rabbit.url))) as connection:
-            queue = queue_name("vvt", hub.parts.books.vault.blind)
-            return int(connection.channel().queue_declare(queue, passive=True).method.consumer_count)
-    except pika.exceptions.AMQPError:
-        return 0
+    await heard(hub, rabbit)
 
 
 @pytest.mark.fault("RabbitMQ killed (SIGKILL) under load, and started again")

@@ -6,17 +6,14 @@ While it does, the sweep delivers; when it is whole again, both workers hear bel
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-import pika
-import pika.exceptions
 import pytest
 import pytest_asyncio
 
-from broker.topology import queue_name
 from tests.faults import proxy as faults
+from tests.faults.bells import heard
 from tests.faults.proxy import Fault, Proxy, open_proxy
 from tests.faults.standing import Standing, stand
 from tests.support.hub import until
@@ -33,19 +30,6 @@ class Setting:
     standing: Standing
     proxy: Proxy
     rabbit: Rabbit
-
-    async def hears(self) -> None:
-        """Until both workers listen at the server, whichever connections they have now."""
-        wanted = len(self.standing.workers)
-        await until(lambda: self._listeners() == wanted, "nobody hears the bells", self.standing.parts.logs)
-
-    def _listeners(self) -> int:
-        try:
-            with contextlib.closing(pika.BlockingConnection(pika.URLParameters(self.rabbit.url))) as connection:
-                queue = queue_name("vvt", self.standing.parts.books.vault.blind)
-                return int(connection.channel().queue_declare(queue, passive=True).method.consumer_count)
-        except pika.exceptions.AMQPError:
-            return 0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -74,7 +58,7 @@ async def setting(
 async def test_a_network_to_the_broker_that_fails_is_missed_by_nobody(setting: Setting, fault: Fault) -> None:
     hub = setting.standing
     await hub.whole()
-    await setting.hears()
+    await heard(hub, setting.rabbit)
     async with hub.under_load() as senders:
         await senders.more(2)
         await setting.proxy.set(fault)
@@ -85,7 +69,7 @@ async def test_a_network_to_the_broker_that_fails_is_missed_by_nobody(setting: S
             await until(lambda: setting.proxy.felt > 0, "nobody felt the fault", hub.parts.logs)
         finally:
             await setting.proxy.heal()
-        await setting.hears()
+        await heard(hub, setting.rabbit)
         await senders.more(2)
         assert not senders.not_now
         assert not senders.unanswered
