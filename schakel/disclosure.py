@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final, get_args
 
 from schakel import region as tables
+from schakel.allowed import Allowed, allowed_of
 from schakel.errors import ConfigurationError, Finding, PoisonDelivery
 from schakel.fields import FieldNode, covers, field_tree, leaves
 from schakel.identity import address_keys, contact_key, digits, plain, postcode_key
@@ -29,7 +31,7 @@ from schakel.message import (
 )
 from schakel.secrecy import Blind, Secrecy, Side, event_addresses, side_of
 
-__all__ = ["VIEW", "Asked", "Disclosure", "Secrecy", "View", "unknown_fields"]
+__all__ = ["VIEW", "Asked", "Disclosure", "Original", "Secrecy", "View", "unknown_fields"]
 
 VIEW: Final = "case-view@1"
 SERVED: Final[Mapping[str, frozenset[MemberRole]]] = {
@@ -73,11 +75,16 @@ class _Scope:
     whereabouts: str | None  # of a field that says where somebody is outside an address
 
 
-class _Gone:
-    """Marks a part that is left out."""
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A case message and its own JSON form: made once for all who get a view of it, and changed by none of them."""
 
+    message: CaseMessage
+    document: Mapping[str, Any]
 
-_GONE: Final = _Gone()
+    @classmethod
+    def of(cls, message: CaseMessage) -> Original:
+        return cls(message, message.to_json())
 
 
 class Disclosure:
@@ -96,7 +103,7 @@ class Disclosure:
             (row.role, programme): row for row in table.roles for programme in row.programmes
         }
         self._allowed = {key: self._below(row.fields) for key, row in self._rows.items()}
-        self._trees = {key: _only(self._tree, "", allowed) for key, allowed in self._allowed.items()}
+        self._trees = {key: allowed_of(self._tree, allowed) for key, allowed in self._allowed.items()}
 
     def may_see(self, role: str, programme: str) -> frozenset[str]:
         """The leaves that this role can ever get in this programme: the static proof. Empty: nothing."""
@@ -104,7 +111,7 @@ class Disclosure:
 
     def view(
         self,
-        message: CaseMessage,
+        message: CaseMessage | Original,
         *,
         role: str,
         programme: str,
@@ -125,10 +132,11 @@ class Disclosure:
         if row is None:
             raise PoisonDelivery("no-disclosure-row")
         rules: set[str] = set()
-        recipient = recipient.model_copy(update={"serves": serving(recipient.serves, serves)})
-        cut = _Cut(message, row, recipient, secrecy.merge(message, self._blind), self._blind, self._withheld, rules)
-        document = cut.object(message.to_json(), message, self._trees[role, programme], cut.general())
-        document = document if isinstance(document, dict) else {}
+        original = message if isinstance(message, Original) else Original.of(message)
+        merged = secrecy.merge(original.message, self._blind)
+        whom = serving(recipient.serves, serves)
+        cut = _Cut(original.message, row, whom, merged, self._blind, self._withheld, rules)
+        document = cut.document(original.document, self._trees[role, programme])
         document["schema"] = VIEW
         document["case"] = {**document.get("case", {}), "reference": case_reference}
         if request is not None:
@@ -150,7 +158,7 @@ class Disclosure:
         if row is None:
             raise PoisonDelivery("no-disclosure-row")
         merged = secrecy.merge(message, self._blind)
-        return _Cut(message, row, recipient, merged, self._blind, self._withheld, set()).no_words
+        return _Cut(message, row, recipient.serves, merged, self._blind, self._withheld, set()).no_words
 
     @property
     def withheld(self) -> str:
@@ -166,12 +174,14 @@ class Disclosure:
 def serving(known: tables.Serves, asked_for: str | None) -> tables.Serves:
     """Whom of the household an organisation works for in a case. The lead's word narrows what the region says, or fills
     in what the region does not know; where the two contradict, it is shown nobody's whereabouts."""
-    said: dict[str, tables.Serves] = {each: each for each in get_args(tables.Serves)}
     if asked_for is None:
         return known
     if known in ("household", "unknown") or asked_for == known:
-        return said.get(asked_for, "unknown")
+        return _SAID.get(asked_for, "unknown")
     return "unknown"
+
+
+_SAID: Final[Mapping[str, tables.Serves]] = {each: each for each in get_args(tables.Serves)}
 
 
 def unknown_fields(table: tables.Disclosure, tree: FieldNode | None = None) -> list[Finding]:
@@ -191,13 +201,13 @@ def unknown_fields(table: tables.Disclosure, tree: FieldNode | None = None) -> l
 
 
 class _Cut:
-    """One message, one recipient."""
+    """One message, one recipient. What is costly to know is found when something is judged by it."""
 
     def __init__(
         self,
         message: CaseMessage,
         row: tables.RoleDisclosure,
-        recipient: tables.Partner,
+        serves: tables.Serves,
         secrecy: Secrecy,
         blind: Blind,
         withheld: str,
@@ -211,20 +221,44 @@ class _Cut:
             rules,
         )
         self._secret = secrecy.anyone and not row.secret_addresses
-        self._hidden = secrecy.hidden_sides(message, blind) if self._secret else frozenset[Side]()
-        self._served = SERVED[recipient.serves]
-        self._outsider = f"serves-{recipient.serves}" if recipient.serves != "household" else None
+        self._served = SERVED[serves]
+        self._outsider = f"serves-{serves}" if serves != "household" else None
         reporter = message.reporter
         self._masked = reporter is not None and reporter.masked and not row.reporter
-        self._names = tuple(_names(reporter)) if reporter is not None and self._masked else ()
-        self._phone = digits(reporter.phone)[-9:] if reporter is not None and self._masked and reporter.phone else ""
-        others = [member for member in message.members if self._protected(member) is not None]
-        self._others_contacts = {contact_key(text) for member in others for text in _contacts(member)}
-        others_addresses = [
-            address for member in message.members if member.role not in self._served for address in member.addresses
-        ] + list(event_addresses(message))
-        self._others_addresses = {key for address in others_addresses for key in address_keys(address)}
-        self._others_vague = any(postcode_key(address) is None for address in others_addresses)
+
+    def document(self, document: Mapping[str, Any], allowed: Allowed) -> dict[str, Any]:
+        """What remains of the whole message."""
+        if not (self._secret or self._outsider or self._masked):
+            return allowed.keep(document) or {}  # nobody and nothing is protected: the table alone cuts
+        return self.object(document, self._message, allowed, self._general) or {}
+
+    @cached_property
+    def _hidden(self) -> frozenset[Side]:
+        return self._secrecy.hidden_sides(self._message, self._blind) if self._secret else frozenset()
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        reporter = self._message.reporter
+        return tuple(_names(reporter)) if reporter is not None and self._masked else ()
+
+    @cached_property
+    def _phone(self) -> str:
+        reporter = self._message.reporter
+        return digits(reporter.phone)[-9:] if reporter is not None and self._masked and reporter.phone else ""
+
+    @cached_property
+    def _others_contacts(self) -> frozenset[str]:
+        others = [member for member in self._message.members if self._protected(member) is not None]
+        return frozenset(contact_key(text) for member in others for text in _contacts(member))
+
+    @cached_property
+    def _others_addresses(self) -> tuple[frozenset[str], bool]:
+        """The keys of where others than the served may live; whether one of those addresses is vague."""
+        members = [member for member in self._message.members if member.role not in self._served]
+        addresses = [address for member in members for address in member.addresses]
+        addresses += event_addresses(self._message)
+        keys = frozenset(key for address in addresses for key in address_keys(address))
+        return keys, any(postcode_key(address) is None for address in addresses)
 
     # -- who and what is protected; each gives the name of the rule, or None
 
@@ -241,6 +275,8 @@ class _Cut:
         """Prose cannot be searched for an address; a masked reporter's own words can be searched for."""
         if self._secret:
             return "secret-address"
+        if not (self._names or self._phone):
+            return None
         words = plain(text)
         told = any(name in words for name in self._names) or (self._phone and self._phone in digits(text))
         return "reporter-masked" if told else None
@@ -252,12 +288,14 @@ class _Cut:
 
     def _no_shared_address(self, address: Address) -> str | None:
         """Of a person that an outsider serves: unless somebody else may live there."""
-        vague = self._others_vague or postcode_key(address) is None
-        if self._outsider and (vague or not address_keys(address).isdisjoint(self._others_addresses)):
-            return self._outsider
+        if self._outsider:
+            keys, vague = self._others_addresses
+            if vague or postcode_key(address) is None or not address_keys(address).isdisjoint(keys):
+                return self._outsider
         return self._no_address(address)
 
-    def general(self) -> _Scope:
+    @cached_property
+    def _general(self) -> _Scope:
         """Outside the members: order, incident, organisations, reporter."""
         hidden = self._outsider or ("secret-address" if self._secret else None)
         everyone = self._hidden == frozenset({"removed", "others"})
@@ -271,7 +309,7 @@ class _Cut:
 
     def _of(self, member: Member) -> _Scope:
         rule = self._protected(member)
-        general = self.general()
+        general = self._general
         if rule is not None:
             return _Scope(self._no_text, lambda _: rule, lambda _: rule, general.reporter, rule)
 
@@ -283,38 +321,38 @@ class _Cut:
 
     # -- walking the message and its JSON side by side
 
-    def object(self, document: Any, value: Any, node: FieldNode, scope: _Scope) -> Any:
-        """What remains of one object; `_GONE` when nothing does. `node` has only what the table allows."""
-        if isinstance(value, Member):
+    def object(self, document: Any, value: Any, allowed: Allowed, scope: _Scope) -> dict[str, Any] | None:
+        """What remains of one object; None when nothing does."""
+        if allowed.model is Member:
             scope = self._of(value)
-        elif isinstance(value, Address | Phone):
-            rule = scope.address(value) if isinstance(value, Address) else scope.contact(value.number)
+        elif allowed.model is Address or allowed.model is Phone:
+            rule = scope.address(value) if allowed.model is Address else scope.contact(value.number)
             if rule is not None:
                 self._rules.add(rule)
-                return _GONE
-            if isinstance(value, Address):
+                return None
+            if allowed.model is Address:
                 scope = replace(scope, whereabouts=None)
         kept: dict[str, Any] = {}
-        for name, child in node.children.items():
+        for name, child in allowed.children.items():
             if name in document:
                 part = document[name]
-                if child.model is not None or child.classes:  # else there is nothing to judge
+                if child.judged:
                     part = self._field(part, getattr(value, child.attribute), child, scope)
-                elif child.many and not part:
-                    part = _GONE
-                if part is not _GONE:
+                else:
+                    part = child.keep(part)
+                if part is not None:
                     kept[name] = part
-        return kept or _GONE
+        return kept or None
 
-    def _field(self, document: Any, value: Any, node: FieldNode, scope: _Scope) -> Any:
-        one = self._leaf if node.model is None else self.object
-        if not node.many:
-            return one(document, value, node, scope)
-        parts = (one(each, item, node, scope) for each, item in zip(document, value, strict=True))
-        return [part for part in parts if part is not _GONE] or _GONE
+    def _field(self, document: Any, value: Any, allowed: Allowed, scope: _Scope) -> Any:
+        one = self._leaf if allowed.model is None else self.object
+        if not allowed.many:
+            return one(document, value, allowed, scope)
+        parts = (one(each, item, allowed, scope) for each, item in zip(document, value, strict=True))
+        return [part for part in parts if part is not None] or None
 
-    def _leaf(self, document: Any, value: Any, node: FieldNode, scope: _Scope) -> Any:
-        classes = node.classes
+    def _leaf(self, document: Any, value: Any, allowed: Allowed, scope: _Scope) -> Any:
+        classes = allowed.classes
         if Sensitivity.FREE_TEXT in classes:
             rule = scope.text(str(value))
             if rule is not None:
@@ -329,15 +367,8 @@ class _Cut:
             rule = rule or scope.whereabouts
         if rule is not None:
             self._rules.add(rule)
-            return _GONE
+            return None
         return document
-
-
-def _only(node: FieldNode, path: str, allowed: frozenset[str]) -> FieldNode:
-    """The node with those fields below it that the table allows, or that lead to one."""
-    below = {name: f"{path}.{name}" if path else name for name in node.children}
-    kept = {name: _only(node.children[name], place, allowed) for name, place in below.items() if place in allowed}
-    return replace(node, children=kept)
 
 
 def _contacts(member: Member) -> Iterator[str]:

@@ -43,6 +43,8 @@ class Secrecy(Frozen):
 
     def merge(self, content: CaseContent, blind: Blind) -> Secrecy:
         """With what this message tells. Monotone: once secret stays secret; an operator alone may lower it."""
+        if next(secret_addresses(content), None) is None and not any(member.hidden for member in content.members):
+            return self  # it tells of no secret
         persons, unidentified = list(self.persons), self.unidentified
         addresses, incomparable = set(self.addresses), self.incomparable
         for member in content.members:

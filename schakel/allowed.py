@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a table of fields allows of a message, compiled: keeps those fields of its JSON form and drops the others.
+
+Where nothing below a field can be judged (it is in no class that secrecy or persons can cut), keeping is all there is
+to do. That is decided here, once per table: per message there is one look per field that the document has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from schakel.fields import FieldNode
+from schakel.message import Address, Phone, Sensitivity
+
+Keep = Callable[[Any], Any]
+
+JUDGED: Final = frozenset(
+    {Sensitivity.FREE_TEXT, Sensitivity.CONTACT, Sensitivity.REPORTER, Sensitivity.WHEREABOUTS}
+)  # who somebody is, the table alone decides
+_PLACES: Final = (Address, Phone)  # are shown or not as a whole
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """A field with what the table allows below it.
+
+    `judged`: something here can be cut for this household or recipient. `keep`: what the table leaves of a JSON value;
+    None when that is nothing. What it gives is a copy, down to the values that cannot change.
+    """
+
+    attribute: str
+    model: type[BaseModel] | None
+    many: bool
+    classes: frozenset[Sensitivity]
+    children: Mapping[str, Allowed]  # by JSON name
+    judged: bool
+    keep: Keep
+
+
+def allowed_of(node: FieldNode, paths: frozenset[str], path: str = "") -> Allowed:
+    """`paths`: the dotted JSON paths of what is allowed and of what leads to it."""
+    below = {name: f"{path}.{name}" if path else name for name in node.children}
+    children = {name: allowed_of(node.children[name], paths, place) for name, place in below.items() if place in paths}
+    return Allowed(
+        attribute=node.attribute,
+        model=node.model,
+        many=node.many,
+        classes=node.classes,
+        children=children,
+        judged=bool(node.classes & JUDGED) or node.model in _PLACES or any(each.judged for each in children.values()),
+        keep=_keep(node, {name: child.keep for name, child in children.items()}),
+    )
+
+
+def _keep(node: FieldNode, below: Mapping[str, Keep]) -> Keep:
+    if node.model is None:
+        return _values if node.many else _value
+    one = _object(below)
+    return _each(one) if node.many else one
+
+
+def _value(value: Any) -> Any:
+    return value
+
+
+def _values(values: Any) -> list[Any] | None:
+    return list(values) or None
+
+
+def _object(below: Mapping[str, Keep]) -> Keep:
+    single = frozenset(name for name, keep in below.items() if keep is _value)
+    others = {name: keep for name, keep in below.items() if keep is not _value}
+
+    def kept(document: Mapping[str, Any]) -> dict[str, Any] | None:
+        found: dict[str, Any] = {}
+        for name, value in document.items():
+            if name in single:
+                found[name] = value
+            elif name in others:
+                part = others[name](value)
+                if part is not None:
+                    found[name] = part
+        return found or None
+
+    return kept
+
+
+def _each(one: Keep) -> Keep:
+    def kept(documents: Any) -> list[Any] | None:
+        return [part for part in map(one, documents) if part is not None] or None
+
+    return kept
