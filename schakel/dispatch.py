@@ -266,6 +266,8 @@ class Dispatch:
             self._sending.discard(claimed.token)
             if self._leases.pop(claimed.token, None) is not None:
                 self._let_in(claimed.recipient)
+            if not self._leases:
+                self._renderer.forget()
             self._ended.set()
 
     def _let_in(self, recipient: str) -> None:

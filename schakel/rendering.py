@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
-from schakel.disclosure import Asked, Disclosure, Secrecy
+from schakel.disclosure import Asked, Disclosure, Original, Secrecy
 from schakel.errors import PoisonDelivery, Unmappable
 from schakel.feedback import AS_TOLD, SOURCE, Feedback, carries_case, kind_of
 from schakel.message import CaseMessage
@@ -28,6 +28,8 @@ from schakel.states import MessageState
 EVENT_TYPE: Final = "nl.schakel.case.{kind}.v1"
 FEEDBACK_TYPE: Final = "nl.schakel.feedback.{kind}.v1"
 NOTICE_TYPE: Final = "nl.schakel.notice.{kind}.v1"
+KEPT_OPEN: Final = 64  # messages, for the next recipient of the same one
+KEPT_BYTES: Final = 32_768  # of such a message's JSON; a larger one is opened anew for each recipient
 
 
 class Mapped(Protocol):
@@ -66,7 +68,12 @@ class View:
 
 
 class Renderer:
-    """A representation is the name of an outgoing mapping; the mapping names its format."""
+    """A representation is the name of an outgoing mapping; the mapping names its format.
+
+    The recipients of one message are served shortly after each other, so a few messages stay open in between: found
+    again only by who holds the same sealed bytes under the same key (what was erased is not), and gone at `forget`.
+    How secret a case is, is never kept: that is opened for each view.
+    """
 
     def __init__(
         self,
@@ -86,6 +93,11 @@ class Renderer:
         self._mappings = mappings
         self._formats = formats
         self._vault = vault
+        self._opened: dict[tuple[str, str, bytes, bytes], Original] = {}  # in the order in which they were opened
+
+    def forget(self) -> None:
+        """Nothing is under way any more: no message stays open."""
+        self._opened.clear()
 
     def media_types(self, representation: str) -> tuple[str, ...]:
         """In which forms a representation is written; () for one that is not known."""
@@ -97,7 +109,7 @@ class Renderer:
         """With the case's newest secrecy; in the delivery's own representation, or in another one for who looks only.
 
         Raises PoisonDelivery: no table, mapping or format makes this view."""
-        message = self._message(claimed)
+        original = self._original(claimed)
         recipient = self._region.partner(claimed.recipient)
         mapping = self._mappings.get(representation or claimed.representation)
         if recipient is None:
@@ -105,7 +117,7 @@ class Renderer:
         if mapping is None or mapping.format not in self._formats:
             raise PoisonDelivery("representation-unknown")
         cut = self._disclosure.view(
-            message,
+            original,
             role=claimed.role,
             programme=claimed.programme,
             recipient=recipient,
@@ -116,13 +128,13 @@ class Renderer:
             late=claimed.late,
             serves=claimed.serves,
         )
-        return self._written(claimed, recipient, mapping, cut.document, _event_type(claimed, message), now=now)
+        return self._written(claimed, recipient, mapping, cut.document, _event_type(claimed, original.message), now=now)
 
     def feedback(self, claimed: Claimed, status: StatusRecord, *, now: datetime) -> View:
         """What the source of a message hears of it: how it stands, in the source's own references; never a person.
 
         Raises PoisonDelivery: no table, mapping or format makes this view."""
-        message = self._message(claimed)
+        message = self._original(claimed).message
         source, mapping = self._region.partner(claimed.recipient), self._mappings.get(claimed.representation)
         if source is None:
             raise PoisonDelivery("recipient-unknown")
@@ -155,7 +167,7 @@ class Renderer:
         """What a partner is asked or told beside the message, with the case's newest secrecy.
 
         Raises PoisonDelivery: no table, mapping or format makes this view."""
-        message = self._message(claimed)
+        message = self._original(claimed).message
         recipient, mapping = self._region.partner(claimed.recipient), self._mappings.get(claimed.representation)
         if recipient is None:
             raise PoisonDelivery("recipient-unknown")
@@ -255,7 +267,7 @@ class Renderer:
             content=content,
             media_type=kept.media_type,
             digest=kept.digest,
-            event_type=_event_type(claimed, self._message(claimed)),
+            event_type=_event_type(claimed, self._original(claimed).message),
             rendered_at=kept.at,
         )
 
@@ -280,9 +292,24 @@ class Renderer:
         place = SealPlace("message", claimed.message_id, "content")
         return self._vault.open(claimed.wrapped_key, claimed.content, owner=claimed.case_id, place=place)
 
-    def _message(self, claimed: Claimed) -> CaseMessage:
+    def _original(self, claimed: Claimed) -> Original:
+        """With all that decides whether it opens: what was found once is what opening it again would give."""
+        key = (claimed.message_id, claimed.case_id, claimed.wrapped_key, claimed.content)
+        known = self._opened.get(key)
+        if known is None:
+            content = self._content(claimed)
+            known = Original.of(self._message(content))
+            if (
+                claimed.token and len(content) <= KEPT_BYTES
+            ):  # whoever reads a mailbox has no lease, and no next recipient
+                if len(self._opened) >= KEPT_OPEN:
+                    del self._opened[next(iter(self._opened))]
+                self._opened[key] = known
+        return known
+
+    def _message(self, content: bytes) -> CaseMessage:
         try:
-            return CaseMessage.model_validate_json(self._content(claimed))
+            return CaseMessage.model_validate_json(content)
         except ValidationError:
             raise PoisonDelivery("content-unreadable") from None
 

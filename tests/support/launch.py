@@ -42,8 +42,8 @@ def follow_clock(file: Path) -> None:
 def poison(text: str) -> None:
     opened = Renderer._message
 
-    def fatal(renderer: Renderer, claimed: Any) -> Any:
-        message = opened(renderer, claimed)
+    def fatal(renderer: Renderer, content: bytes) -> Any:
+        message = opened(renderer, content)
         if text in str(message.to_json()):
             os.kill(os.getpid(), signal.SIGKILL)
         return message
@@ -118,12 +118,17 @@ class Disk(apsw.VFS):
         return File(self._trouble, self._below, name, flags)
 
 
-if __name__ == "__main__":
+def prepare() -> Disk | None:
+    """Puts clock, disk and poison as the environment says; keep what it gives as long as they are to hold."""
     if "TEST_LATER" in os.environ:
         set_clock(timedelta(seconds=float(os.environ["TEST_LATER"])))
     if "TEST_CLOCK" in os.environ:
         follow_clock(Path(os.environ["TEST_CLOCK"]))
     if "TEST_POISON" in os.environ:
         poison(os.environ["TEST_POISON"])
-    disk = Disk(Path(os.environ["TEST_DISK"])) if "TEST_DISK" in os.environ else None
+    return Disk(Path(os.environ["TEST_DISK"])) if "TEST_DISK" in os.environ else None
+
+
+if __name__ == "__main__":
+    prepared = prepare()
     sys.exit(main())
