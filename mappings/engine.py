@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -191,12 +192,18 @@ def to_answer(document: Mapping[str, Any]) -> Answer:
 
 def _shape(folder: Path, reads_kind: str | None) -> Shape:
     if reads_kind is not None and reads_kind in VIEWS:
-        return shape_of(VIEWS[reads_kind]())
+        return _view_shape(reads_kind)
     try:
         return shape_of(json.loads((folder / "schema.json").read_bytes()))
     except (OSError, ValueError, LookupError) as error:
         text = f"the schema of the source cannot be read ({type(error).__name__})"
         raise ConfigurationError(fault(f"{folder.name}/schema.json", "schema", text)) from None
+
+
+@cache
+def _view_shape(kind: str) -> Shape:
+    """Made once: several mappings read the same kind, and its schema takes longer than the mapping's own files."""
+    return shape_of(VIEWS[kind]())
 
 
 def _misfit(place: str, rule: str) -> Finding:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 import re
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Protocol, TextIO
-
-import structlog
 
 ALLOWED: Final = frozenset(
     {
@@ -40,9 +39,8 @@ class Log(Protocol):
     def error(self, event: str, /, **fields: Any) -> Any: ...
 
 
-def only_allowed(_logger: Any, _method: str, event: Event) -> Event:
-    """The processor: unknown keys go, texts that are no machine names are replaced, exceptions become class and
-    place."""
+def only_allowed(event: Event) -> Event:
+    """Unknown keys go, texts that are no machine names are replaced, exceptions become class and place."""
     fault = event.pop("exc_info", None)
     if isinstance(fault, BaseException):
         event["error"] = type(fault).__name__
@@ -56,28 +54,41 @@ def place_of(trace: TracebackType | None) -> str:
     return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "unknown"
 
 
+class JsonLog:
+    """Writes a JSON line per record from `level` up. Thread-safe: a line goes out in one write."""
+
+    def __init__(self, level: str, write: Callable[[str], object], flush: Callable[[], object]) -> None:
+        self._least = LEVELS[level.lower()]
+        self._write = write
+        self._flush = flush
+
+    def debug(self, event: str, /, **fields: Any) -> None:
+        self._put("debug", event, fields)
+
+    def info(self, event: str, /, **fields: Any) -> None:
+        self._put("info", event, fields)
+
+    def warning(self, event: str, /, **fields: Any) -> None:
+        self._put("warning", event, fields)
+
+    def error(self, event: str, /, **fields: Any) -> None:
+        self._put("error", event, fields)
+
+    def _put(self, level: str, event: str, fields: Event) -> None:
+        if LEVELS[level] < self._least:
+            return
+        at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        record = only_allowed({**fields, "event": event, "level": level, "timestamp": at})
+        self._write(json.dumps(record, separators=(",", ":")) + "\n")
+        self._flush()
+
+
 def open_log(level: str, stream: TextIO) -> Log:
     """A log that writes a JSON line per record from `level` up. Every service gets it handed: there is no global."""
-    log: Log = structlog.wrap_logger(
-        structlog.WriteLogger(stream),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            only_allowed,
-            _line,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level.lower()]),
-        context_class=dict,
-        cache_logger_on_first_use=True,
-    )
-    return log
+    return JsonLog(level, stream.write, stream.flush)
 
 
 def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     return value if isinstance(value, str) and MACHINE_TEXT.fullmatch(value) else REPLACED
-
-
-def _line(_logger: Any, _method: str, event: Mapping[str, Any]) -> str:
-    return json.dumps(event, separators=(",", ":"))

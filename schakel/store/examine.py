@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import apsw
-import psycopg
 
 from schakel.errors import ConfigurationError, Finding
-from schakel.store.connections_postgres import connect_once
 from schakel.store.engine_sqlite import open_connection
 from schakel.store.rows import maybe_moment
 
@@ -59,6 +57,8 @@ def examine_sqlite(path: Path) -> Examined:
 
 def examine_postgres(url: str) -> Examined:
     """Raises ConfigurationError when it cannot be read."""
+    import psycopg  # here: a hub on SQLite does without its 8 MB
+
     try:
         return _examine_server(url)
     except psycopg.Error:
@@ -66,6 +66,8 @@ def examine_postgres(url: str) -> Examined:
 
 
 def _examine_server(url: str) -> Examined:
+    from schakel.store.connections_postgres import connect_once
+
     with connect_once(url) as connection:
 
         def value(sql: str) -> Any:

@@ -3,21 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from schakel.errors import ConfigurationError, Finding
 from schakel.store.engine import Reader
 from schakel.store.examine import Examined
-from schakel.store.postgres import PostgresDatabase
 from schakel.store.sql import Opening, SqlStore
-from schakel.store.sqlite import SqliteDatabase
 from schakel.store.versions import Standing
 
 
 class Database(Protocol):
     """A place for a store, before anything is opened. Everything raises ConfigurationError."""
-
-    def __init__(self, url: str) -> None: ...
 
     @property
     def place(self) -> str:
@@ -44,10 +41,23 @@ class Database(Protocol):
         """Its read-only connections alone, for whoever looks beside a hub; one thread at a time."""
 
 
-ADAPTERS: Final[dict[str, type[Database]]] = {
-    "sqlite": SqliteDatabase,
-    "postgresql": PostgresDatabase,
-    "postgres": PostgresDatabase,
+def _sqlite(url: str) -> Database:
+    from schakel.store.sqlite import SqliteDatabase
+
+    return SqliteDatabase(url)
+
+
+def _postgresql(url: str) -> Database:
+    """Imported when it is asked for: its driver is 8 MB and a tenth of a second that a hub on SQLite can spare."""
+    from schakel.store.postgres import PostgresDatabase
+
+    return PostgresDatabase(url)
+
+
+ADAPTERS: Final[dict[str, Callable[[str], Database]]] = {
+    "sqlite": _sqlite,
+    "postgresql": _postgresql,
+    "postgres": _postgresql,
 }
 
 

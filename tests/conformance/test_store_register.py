@@ -12,4 +12,4 @@ def test_every_registered_store_passes_the_suite() -> None:
     modules = (test_store_sqlite, test_store_postgres)
     suites = [each for module in modules for each in vars(module).values() if isinstance(each, type)]
     adapters = {suite.adapter for suite in suites if issubclass(suite, StoreSuite) and suite is not StoreSuite}
-    assert adapters == {adapter.__name__ for adapter in ADAPTERS.values()}
+    assert adapters == {type(adapter(f"{scheme}:///x")).__name__ for scheme, adapter in ADAPTERS.items()}
