@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -119,9 +119,15 @@ FREE_LANE: Final = """
 UPDATE lane SET token = NULL, lease_until = NULL, delivery_id = NULL WHERE delivery_id = :id AND token IS NOT NULL"""
 RENEW: Final = """
 UPDATE lane SET lease_until = :until WHERE delivery_id = :id AND token = :token RETURNING delivery_id"""
-HELD_LANE: Final = """
-SELECT delivery_id FROM lane WHERE delivery_id = :id AND token = :token /*!postgresql FOR UPDATE*/"""
-ENDING: Final = "SELECT id, message_id, case_id, recipient, channel, state, state_ordinal FROM delivery WHERE id = :id"
+HELD_LANES: Final = """
+SELECT delivery_id, token FROM lane WHERE delivery_id = ANY(:ids) AND token IS NOT NULL
+ORDER BY delivery_id /*!postgresql FOR UPDATE*/"""
+# `shut`: its breaker is open. `alarmed`: a human was told of it.
+ENDING: Final = """
+SELECT d.id, d.message_id, d.case_id, d.recipient, d.channel, d.state, d.state_ordinal,
+    r.breaker_open_until IS NOT NULL AS shut,
+    EXISTS (SELECT 1 FROM alarm a WHERE a.subject = d.id AND a.acknowledged_by IS NULL) AS alarmed
+FROM delivery d JOIN recipient r ON r.partner = d.recipient WHERE d.id = ANY(:ids)"""
 LOCK_LANE: Final = """
 SELECT l.recipient FROM lane l JOIN delivery d ON d.recipient = l.recipient AND d.case_id = l.case_id
 WHERE d.id = :id FOR UPDATE OF l"""
@@ -132,10 +138,11 @@ KEEP_RENDERED: Final = """
 UPDATE delivery SET rendered = :sealed, rendered_digest = :digest, rendered_media_type = :media_type,
     rendered_at = :at, rendered_secrecy_version = :secrecy_version
 WHERE id = :id AND rendered_at IS NULL"""
-RENDERED_DIGEST: Final = "SELECT rendered_digest, state FROM delivery WHERE id = :id"
+RENDERED_DIGEST: Final = "SELECT id, rendered_digest, state FROM delivery WHERE id = ANY(:ids)"
 
 TRIED: Final = """
-UPDATE delivery SET attempts = attempts + :tried, last_reason = :reason, next_at = COALESCE(:next_at, next_at)
+UPDATE delivery SET attempts = attempts + :attempts, last_reason = :reason, next_at = COALESCE(:next_at, next_at),
+    erase_at = COALESCE(:erase_at, erase_at)
 WHERE id = :id"""
 NOTIFIED: Final = """
 UPDATE delivery SET notified_at = :now, alarm_at = CASE WHEN urgency = 'crisis' AND alarm_at < :alarm_at
@@ -210,8 +217,9 @@ def _take(db: Db, ids: Sequence[str], terms: Terms, *, now: datetime) -> list[Cl
     until, author = text(now + terms.lease), Author(Role.WORKER, WORKER, now)
     for one, token in taken.items():
         row = free[one]
-        db.put(TAKE_LANE, token=token, until=until, id=one, recipient=row["recipient"], case_id=row["case_id"])
-        go_on(db, Machine.DELIVERY, row, "claim", author)
+        with db.savepoint():  # a piece of its own: what all of them write alike is written together
+            db.put(TAKE_LANE, token=token, until=until, id=one, recipient=row["recipient"], case_id=row["case_id"])
+            go_on(db, Machine.DELIVERY, row, "claim", author)
     rows = db.many(BY_ID, [{"id": one} for one in taken])
     return [claimed(db, row, token=token) for (row,), token in zip(rows, taken.values(), strict=True)]
 
@@ -312,12 +320,13 @@ def _happened(db: Db, row: Row) -> Happened | None:
 
 def keep_rendered(db: Db, rendered: Sequence[tuple[Claimed, Rendered]]) -> None:
     """The first rendering stays. Without a token (a mailbox read) only while no worker is sending it."""
-    inorder = sorted(rendered, key=lambda each: each[0].id)
-    held = db.many(HELD_LANE, [{"id": claim_.id, "token": claim_.token} for claim_, _ in inorder])
-    found = db.many(RENDERED_DIGEST, [{"id": claim_.id} for claim_, _ in inorder])
-    for (claim_, view), lanes, rows in zip(inorder, held, found, strict=True):
-        known = next(iter(rows), None)
-        if known is None or not (lanes if claim_.token else known["state"] != DeliveryState.SENDING):
+    ids = sorted({claim_.id for claim_, _ in rendered})
+    tokens = _held(db, ids)
+    found = {row["id"]: row for row in db.all(RENDERED_DIGEST, ids=ids)}
+    for claim_, view in rendered:
+        known = found.get(claim_.id)
+        held = tokens.get(claim_.id) == claim_.token if claim_.token else True
+        if known is None or not held or (not claim_.token and known["state"] == DeliveryState.SENDING):
             raise LeaseLost("lane")
         if known["rendered_digest"] is not None and known["rendered_digest"] != view.digest:
             raise LeaseLost("rendered")
@@ -330,6 +339,11 @@ def keep_rendered(db: Db, rendered: Sequence[tuple[Claimed, Rendered]]) -> None:
             at=text(view.at),
             secrecy_version=view.secrecy_version,
         )
+
+
+def _held(db: Db, ids: Sequence[str]) -> dict[str, str]:
+    """Delivery → the token that holds its lane; it holds it until this transaction ends."""
+    return {row["delivery_id"]: row["token"] for row in db.all(HELD_LANES, ids=list(ids))}
 
 
 def renew(db: Db, leases: Sequence[tuple[str, str]], terms: Terms, *, now: datetime) -> list[bool]:
@@ -347,23 +361,33 @@ def finish(db: Db, outcomes: Sequence[DeliveryOutcome], terms: Terms, *, now: da
     """False, and nothing written, when the token no longer holds the lane or the recipient finished it meanwhile."""
     if any(outcome.event not in ENDINGS for outcome in outcomes):
         raise ValueError("finish: deliver, notify, fail, park or supersede")
-    first = {(outcome.id, outcome.token): outcome for outcome in reversed(outcomes)}
-    held = db.many(HELD_LANE, [{"id": delivery_id, "token": token} for delivery_id, token in sorted(first)])
-    holding = [first[lease] for lease, lanes in zip(sorted(first), held, strict=True) if lanes]
-    found = db.many(ENDING, [{"id": outcome.id} for outcome in holding])
-    done = {id(each): _finish(db, each, row, terms, now=now) for each, (row,) in zip(holding, found, strict=True)}
+    tokens = _held(db, sorted({outcome.id for outcome in outcomes}))
+    holding = {one.id: one for one in reversed(outcomes) if tokens.get(one.id) == one.token}
+    rows = {row["id"]: row for row in db.all(ENDING, ids=list(holding))} if holding else {}
+    shut = {row["recipient"] for row in rows.values() if row["shut"]}
+    shut |= {rows[one.id]["recipient"] for one in holding.values() if one.breaker_open_until is not None}
+    done: dict[int, bool] = {}
+    for delivery_id, outcome in holding.items():
+        with db.savepoint():  # a piece of its own: what all of them write alike is written together
+            done[id(outcome)] = _finish(db, outcome, rows[delivery_id], shut, terms, now=now)
     return [done.get(id(outcome), False) for outcome in outcomes]
 
 
-def _finish(db: Db, outcome: DeliveryOutcome, row: Row, terms: Terms, *, now: datetime) -> bool:
-    """From a row of ENDING, while the token holds the lane."""
+def _finish(db: Db, outcome: DeliveryOutcome, row: Row, shut: Set[str], terms: Terms, *, now: datetime) -> bool:
+    """From a row of ENDING, while the token holds the lane. `shut`: whose breaker is open, or opens with this batch."""
     db.put(FREE_LANE, id=outcome.id)
     if row["state"] != DeliveryState.SENDING:
         return False
     author = Author(Role.WORKER, WORKER, now)
     reason = outcome.reason or ""
-    next_at = None if outcome.event != "fail" else text(outcome.next_at or now)
-    db.put(TRIED, id=outcome.id, tried=int(outcome.tried), reason=outcome.reason, next_at=next_at)
+    db.put(
+        TRIED,
+        id=outcome.id,
+        attempts=int(outcome.tried),
+        reason=outcome.reason,
+        next_at=None if outcome.event != "fail" else text(outcome.next_at or now),
+        erase_at=None if outcome.event != "deliver" else text(now + terms.keeping.rendered),
+    )
     if outcome.event == "park":
         park(db, outcome.id, reason or "cannot-be-rendered", outcome.alarm, terms, author)
         return True
@@ -372,10 +396,11 @@ def _finish(db: Db, outcome: DeliveryOutcome, row: Row, terms: Terms, *, now: da
         _replace(db, row, outcome.replacement, terms, author)
     elif outcome.event == "notify":
         db.put(NOTIFIED, id=outcome.id, now=text(now), alarm_at=text(now + terms.alarms.mailbox_after))
-    elif outcome.event == "deliver":
-        _done(db, row, terms, now=now)
+    elif outcome.event == "deliver" and row["alarmed"]:
+        close_alarms(db, row["id"], by="hub", now=now)
     if outcome.event in ("deliver", "notify") and row["channel"] != "mailbox":
-        db.put(SET_BREAKER, partner=row["recipient"], until=None)
+        if row["recipient"] in shut:
+            db.put(SET_BREAKER, partner=row["recipient"], until=None)
     elif outcome.breaker_open_until is not None:
         db.put(SET_BREAKER, partner=row["recipient"], until=text(outcome.breaker_open_until))
     if outcome.alarm is not None:
@@ -455,7 +480,7 @@ def give_back(db: Db, partner: str, outcome: DeliveryOutcome, terms: Terms, *, n
         if outcome.alarm is not None:
             raise_alarm(db, outcome.alarm, now=now)
         return str(row["state"])
-    db.put(TRIED, id=outcome.id, tried=1, reason=outcome.reason, next_at=text(outcome.next_at or now))
+    db.put(TRIED, id=outcome.id, attempts=1, reason=outcome.reason, next_at=text(outcome.next_at or now), erase_at=None)
     if outcome.event == "park":
         park(db, outcome.id, outcome.reason or "refused", outcome.alarm, terms, author)
         return DeliveryState.PARKED.value

@@ -223,7 +223,7 @@ class PostgresDb:
     def _send(self) -> None:
         for sql, rows in self._written.take():
             together = self._statements.together(sql) if len(rows) > 1 else None
-            if together is None:
+            if together is None or not together.fits(rows):
                 for values in rows:
                     self._execute(sql, values)
             else:

@@ -521,11 +521,14 @@ END;
 
 -- -- a state column follows the last event ---------------------------------------------------------------------------
 
-CREATE TRIGGER message_follows AFTER INSERT ON state_event WHEN NEW.machine = 'message'
+CREATE TRIGGER message_follows AFTER INSERT ON state_event
+WHEN NEW.machine = 'message' AND NEW.ordinal > 1
 BEGIN UPDATE message SET state = NEW.to_state, state_ordinal = NEW.ordinal WHERE id = NEW.object_id; END;
-CREATE TRIGGER request_follows AFTER INSERT ON state_event WHEN NEW.machine = 'request'
+CREATE TRIGGER request_follows AFTER INSERT ON state_event
+WHEN NEW.machine = 'request' AND NEW.ordinal > 1
 BEGIN UPDATE request SET state = NEW.to_state, state_ordinal = NEW.ordinal WHERE id = NEW.object_id; END;
-CREATE TRIGGER case_follows AFTER INSERT ON state_event WHEN NEW.machine = 'case'
+CREATE TRIGGER case_follows AFTER INSERT ON state_event
+WHEN NEW.machine = 'case' AND NEW.ordinal > 1
 BEGIN
     UPDATE case_file SET state = NEW.to_state, state_ordinal = NEW.ordinal,
         closed_at = CASE WHEN NEW.to_state <> 'open' THEN NEW.at END,
@@ -533,12 +536,14 @@ BEGIN
     WHERE id = NEW.object_id;
 END;
 CREATE TRIGGER matter_follows AFTER INSERT ON state_event
-WHEN NEW.machine IN ('establishment', 'effort', 'known-check', 'hand-over', 'admission')
+WHEN NEW.machine IN ('establishment', 'effort', 'known-check', 'hand-over', 'admission') AND NEW.ordinal > 1
 BEGIN UPDATE matter SET state = NEW.to_state, state_ordinal = NEW.ordinal WHERE id = NEW.object_id; END;
-CREATE TRIGGER parked_follows AFTER INSERT ON state_event WHEN NEW.machine = 'parked'
+CREATE TRIGGER parked_follows AFTER INSERT ON state_event
+WHEN NEW.machine = 'parked' AND NEW.ordinal > 1
 BEGIN UPDATE parked SET state = NEW.to_state, state_ordinal = NEW.ordinal WHERE id = NEW.object_id; END;
 -- A delivery that becomes delivered gets its time with the same stroke.
-CREATE TRIGGER delivery_follows AFTER INSERT ON state_event WHEN NEW.machine = 'delivery'
+CREATE TRIGGER delivery_follows AFTER INSERT ON state_event
+WHEN NEW.machine = 'delivery' AND NEW.ordinal > 1
 BEGIN
     UPDATE delivery SET state = NEW.to_state, state_ordinal = NEW.ordinal,
         delivered_at = CASE WHEN NEW.to_state = 'delivered' THEN NEW.at END

@@ -564,30 +564,50 @@ FOR EACH STATEMENT EXECUTE FUNCTION state_event_audited();
 -- Each move brings the state column along; a first event comes before its object. A delivery that becomes delivered gets
 -- its time with the same stroke.
 CREATE FUNCTION state_event_follows() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    moved text;
 BEGIN
-    CASE NEW.machine
-    WHEN 'delivery' THEN
-        UPDATE delivery SET state = NEW.to_state, state_ordinal = NEW.ordinal,
-            delivered_at = CASE WHEN NEW.to_state = 'delivered' THEN NEW.at END
-        WHERE id = NEW.object_id;
-    WHEN 'request' THEN
-        UPDATE request SET state = NEW.to_state, state_ordinal = NEW.ordinal WHERE id = NEW.object_id;
-    WHEN 'message' THEN
-        UPDATE message SET state = NEW.to_state, state_ordinal = NEW.ordinal WHERE id = NEW.object_id;
-    WHEN 'parked' THEN
-        UPDATE parked SET state = NEW.to_state, state_ordinal = NEW.ordinal WHERE id = NEW.object_id;
-    WHEN 'case' THEN
-        UPDATE case_file SET state = NEW.to_state, state_ordinal = NEW.ordinal,
-            closed_at = CASE WHEN NEW.to_state <> 'open' THEN NEW.at END,
-            erase_at = CASE WHEN NEW.to_state <> 'open' THEN COALESCE(erase_at, NEW.at) END
-        WHERE id = NEW.object_id;
-    ELSE
-        UPDATE matter SET state = NEW.to_state, state_ordinal = NEW.ordinal WHERE id = NEW.object_id;
-    END CASE;
+    FOR moved IN SELECT DISTINCT machine FROM written WHERE ordinal > 1 LOOP
+        CASE moved
+        WHEN 'delivery' THEN
+            UPDATE delivery SET state = last.to_state, state_ordinal = last.ordinal,
+                delivered_at = CASE WHEN last.to_state = 'delivered' THEN last.at END
+            FROM (SELECT DISTINCT ON (object_id) object_id, ordinal, to_state, at FROM written
+                WHERE machine = moved AND ordinal > 1 ORDER BY object_id, ordinal DESC) last
+            WHERE id = last.object_id;
+        WHEN 'request' THEN
+            UPDATE request SET state = last.to_state, state_ordinal = last.ordinal
+            FROM (SELECT DISTINCT ON (object_id) object_id, ordinal, to_state FROM written
+                WHERE machine = moved AND ordinal > 1 ORDER BY object_id, ordinal DESC) last
+            WHERE id = last.object_id;
+        WHEN 'message' THEN
+            UPDATE message SET state = last.to_state, state_ordinal = last.ordinal
+            FROM (SELECT DISTINCT ON (object_id) object_id, ordinal, to_state FROM written
+                WHERE machine = moved AND ordinal > 1 ORDER BY object_id, ordinal DESC) last
+            WHERE id = last.object_id;
+        WHEN 'parked' THEN
+            UPDATE parked SET state = last.to_state, state_ordinal = last.ordinal
+            FROM (SELECT DISTINCT ON (object_id) object_id, ordinal, to_state FROM written
+                WHERE machine = moved AND ordinal > 1 ORDER BY object_id, ordinal DESC) last
+            WHERE id = last.object_id;
+        WHEN 'case' THEN
+            UPDATE case_file SET state = last.to_state, state_ordinal = last.ordinal,
+                closed_at = CASE WHEN last.to_state <> 'open' THEN last.at END,
+                erase_at = CASE WHEN last.to_state <> 'open' THEN COALESCE(erase_at, last.at) END
+            FROM (SELECT DISTINCT ON (object_id) object_id, ordinal, to_state, at FROM written
+                WHERE machine = moved AND ordinal > 1 ORDER BY object_id, ordinal DESC) last
+            WHERE id = last.object_id;
+        ELSE
+            UPDATE matter SET state = last.to_state, state_ordinal = last.ordinal
+            FROM (SELECT DISTINCT ON (object_id) object_id, ordinal, to_state FROM written
+                WHERE machine = moved AND ordinal > 1 ORDER BY object_id, ordinal DESC) last
+            WHERE id = last.object_id;
+        END CASE;
+    END LOOP;
     RETURN NULL;
 END $$;
-CREATE TRIGGER state_event_follows AFTER INSERT ON state_event FOR EACH ROW WHEN (NEW.ordinal > 1)
-EXECUTE FUNCTION state_event_follows();
+CREATE TRIGGER state_event_follows AFTER INSERT ON state_event REFERENCING NEW TABLE AS written
+FOR EACH STATEMENT EXECUTE FUNCTION state_event_follows();
 
 -- A state column is not typed by hand either: only the last event's state fits.
 CREATE FUNCTION state_guard() RETURNS trigger LANGUAGE plpgsql AS $$

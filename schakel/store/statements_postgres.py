@@ -17,6 +17,9 @@ _WORDS: Final = re.compile(r"'(?:[^']|'')*'|/\*!postgresql (.*?)\*/|(?<![:\w]):(
 _INSERT: Final = re.compile(
     r"\s*INSERT INTO (\w+) \(([^()]*)\)\s+VALUES \(([^()]*)\)(\s+ON CONFLICT [^:]*DO NOTHING)?\s*"
 )
+_UPDATE: Final = re.compile(r"\s*UPDATE (\w+) SET (.*?)\s+WHERE (.*?)\s*", re.DOTALL)
+_SAME: Final = re.compile(r"(\w+) = :(\w+)")
+_NOT_TOGETHER: Final = re.compile(r"\b(?:SELECT|RETURNING|OR)\b|/\*!")
 _PLACE: Final = re.compile(r"\s*(?::(\w+)|[\w']+)\s*")
 _READS: Final = re.compile(r"\s*(?:SELECT|WITH)\b")
 
@@ -29,10 +32,17 @@ SELECT table_name, column_name, data_type FROM information_schema.columns WHERE 
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """An INSERT of many rows: each value is an array, and all arrays have the length of the rows."""
+    """One statement for many sets of values: each value is an array, and all arrays have the length of the sets.
+
+    `keys`: of an UPDATE, the values by which it finds its row. It works on sets that differ in these, and no others: an
+    UPDATE changes a row once."""
 
     sql: str
     types: Mapping[str, str]
+    keys: tuple[str, ...] = ()
+
+    def fits(self, rows: Sequence[Values]) -> bool:
+        return not self.keys or len({tuple(row[key] for key in self.keys) for row in rows}) == len(rows)
 
     def columns(self, rows: Sequence[Values]) -> Values:
         return {name: column(kind, [row[name] for row in rows]) for name, kind in self.types.items()}
@@ -64,10 +74,35 @@ class Statements:
     def together(self, sql: str) -> Together | None:
         """None: rows of this statement are written one by one."""
         if sql not in self._together:
-            self._together[sql] = self._make_together(sql)
+            self._together[sql] = self._insert(sql) or self._update(sql)
         return self._together[sql]
 
-    def _make_together(self, sql: str) -> Together | None:
+    def _update(self, sql: str) -> Together | None:
+        """Of rows that are found by columns equal to values, and changed from themselves and values alone."""
+        found = _UPDATE.fullmatch(sql)
+        if found is None or _NOT_TOGETHER.search(sql):
+            return None
+        table, changes, condition = found.groups()
+        keys = [same.group(2) for same in map(_SAME.fullmatch, condition.split(" AND ")) if same]
+        kinds = {name: column for column, name in _SAME.findall(sql)}
+        types: dict[str, str] = {}
+        for name in dict.fromkeys(word.group(2) for word in _WORDS.finditer(sql) if word.group(2)):
+            kind = self._types.get((table, kinds.get(name, name)))
+            if kind is None:
+                return None
+            types[name] = kind
+
+        def mine(text: str) -> str:
+            return _WORDS.sub(lambda word: f"wanted.of_{word.group(2)}" if word.group(2) else _own_word(word), text)
+
+        own = (
+            f"UPDATE {table} SET {mine(changes)} "  # noqa: S608 (our own statement)
+            f"FROM unnest({_arrays(types)}) AS wanted ({', '.join(f'of_{name}' for name in types)}) "
+            f"WHERE {mine(condition)}"
+        )
+        return Together(own, types, tuple(keys)) if keys else None
+
+    def _insert(self, sql: str) -> Together | None:
         found = _INSERT.fullmatch(sql)
         if found is None:
             return None

@@ -92,3 +92,23 @@ def test_only_plain_inserts_go_together() -> None:
         "UPDATE t SET a = :x",
     ):
         assert statements.together(sql) is None
+
+
+def test_updates_of_rows_that_differ_in_their_key_go_together() -> None:
+    statements = Statements([("t", "id", "text"), ("t", "a", "bigint"), ("t", "b", "bytea")])
+    change = statements.together("UPDATE t SET a = a + :a, b = COALESCE(:what, b) WHERE id = :id AND b IS NULL")
+    assert change is None  # nobody knows what `what` is
+    change = statements.together("UPDATE t SET a = a + :a, b = :what WHERE id = :id AND b IS NULL")
+    assert change is not None
+    assert change.types == {"a": "bigint", "what": "bytea", "id": "text"}
+    assert change.sql.endswith("WHERE id = wanted.of_id AND b IS NULL")
+    one, other = {"a": 1, "what": None, "id": "1"}, {"a": 1, "what": None, "id": "2"}
+    assert change.fits([one, other])
+    assert not change.fits([one, other, one])  # the second change of a row would not be made
+    for sql in (
+        "UPDATE t SET a = :a WHERE id = :id RETURNING a",
+        "UPDATE t SET a = :a WHERE id = :id OR a = :a",
+        "UPDATE t SET a = (SELECT max(a) FROM t) WHERE id = :id",
+        "UPDATE t SET a = :a WHERE id > :id",
+    ):
+        assert statements.together(sql) is None
