@@ -26,7 +26,7 @@ import httpx2
 from schakel.demo.signature import Verifier
 from schakel.verify import VerifyReport, verify
 from schakel.webhook_secrets import new_secret, read_text
-from tests.faults.nursery import Nursery
+from tests.support import nursery
 from tests.support.messages import PLACES, Message, referral
 from tests.support.parts import Parts, open_parts
 
@@ -114,12 +114,12 @@ class Child:
     """One process of the hub."""
 
     part: str
-    pid: int
+    process: nursery.Forked
     log: Path
     url: str = ""
 
     def text(self) -> str:
-        return self.log.read_text(encoding="utf-8", errors="replace")
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
 
     def ready(self) -> bool:
         for line in self.text().splitlines(keepends=True):
@@ -170,11 +170,10 @@ class Journals:
 class Life:
     """One hub from its first start to its last account."""
 
-    def __init__(self, shape: Shape, parts: Parts, nursery: Nursery, plan: random.Random) -> None:
+    def __init__(self, shape: Shape, parts: Parts, plan: random.Random) -> None:
         self.shape = shape
         self.seen = Seen()
         self._parts = parts
-        self._nursery = nursery
         self._plan = plan
         self._children: list[Child | None] = [None] * len(shape.parts)
         self._started = 0
@@ -220,7 +219,8 @@ class Life:
         child = self._children[kill.victim]
         assert child is not None
         self._children[kill.victim] = None
-        assert await self._nursery.end(child.pid, signal.SIGKILL) == -signal.SIGKILL, child.text()
+        child.process.kill()
+        assert await child.process.wait() == -signal.SIGKILL, child.text()
         self.seen.kills[child.part] = self.seen.kills.get(child.part, 0) + 1
         await self._start(kill.victim)
 
@@ -228,10 +228,15 @@ class Life:
         part = self.shape.parts[place]
         self._started += 1
         log = self._parts.folder / f"{part}-{self._started}.log"
-        pid = await self._nursery.start(part, self._parts.environment(), log)
-        child = Child(part, pid, log)
-        await self._until(lambda: log.exists() and child.ready(), f"{part} does not start")
+        child = Child(part, await nursery.fork([part], self._parts.environment(), log, log), log)
+        await self._until(child.ready, f"{part} does not start")
         self._children[place] = child
+
+    async def fall(self) -> None:
+        """Nothing runs any more."""
+        for child in filter(None, self._children):
+            child.process.kill()
+            await child.process.wait()
 
     # -- senders
 
@@ -354,11 +359,11 @@ async def open_life(shape: Shape, folder: Path, seed: str, settings: Mapping[str
             return 503 if plan.random() < REFUSED else 204
 
         parts.recipients.behave = moody
-        nursery = await Nursery.open(parts.environment(), folder / "nursery.log")
+        life = Life(shape, parts, plan)
         try:
-            yield Life(shape, parts, nursery, plan)
+            yield life
         finally:
-            await nursery.close()
+            await life.fall()
 
 
 async def _secrets(parts: Parts) -> None:

@@ -34,8 +34,8 @@ from psycopg import sql
 
 from tests.faults.kills import ALL_IN_ONE, IN_PARTS, ON_SERVERS, Kill, Seen, Shape, open_life, plan_of
 from tests.faults.marks import marked_faults
-from tests.faults.nursery import ROOT
 from tests.faults.table import NOT_PLAYED, WELL, Row, read, renew
+from tests.support.nursery import ROOT
 from tests.support.private import Guarded, Postgres, Rabbit
 
 SHARES: Final = {ALL_IN_ONE: 0.35, IN_PARTS: 0.45, ON_SERVERS: 0.2}  # of the cycles

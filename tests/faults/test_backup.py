@@ -23,9 +23,10 @@ import pytest
 from psycopg import sql
 
 from schakel.vault import create_key_file
+from tests.support import nursery
 from tests.support.hub import WITHIN, until
 from tests.support.messages import referral
-from tests.support.parts import SCHAKEL, Parts, open_parts
+from tests.support.parts import Parts, open_parts
 from tests.support.private import postgres_programs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -190,20 +191,15 @@ def elsewhere(parts: Parts, home: Path, place: Place) -> None:
 
 async def refused(parts: Parts, *words: str) -> str:
     """What a command says that ends as wrongly configured."""
-    child = await asyncio.create_subprocess_exec(
-        SCHAKEL, *(words or ("serve",)), env=parts.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    _, errors = await asyncio.wait_for(child.communicate(), WITHIN)
-    assert child.returncode == USAGE, errors.decode()
-    return errors.decode()
+    code, _, errors = await nursery.run(words or ("serve",), parts.environment())
+    assert code == USAGE, errors
+    return errors
 
 
 async def well(parts: Parts) -> bool:
     """Whether the accountant finds nothing any more: what it had in hand at the copy is linked and told first."""
-    child = await asyncio.create_subprocess_exec(
-        SCHAKEL, "verify", env=parts.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    return await asyncio.wait_for(child.wait(), WITHIN) == 0
+    code, _, _ = await nursery.run(["verify"], parts.environment())
+    return code == 0
 
 
 def late(ids: dict[str, str]) -> set[str]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 import pytest
 
 from schakel.failpoints import Failpoint
-from tests.support.hub import SCHAKEL, WITHIN, Home, open_home
+from tests.support import nursery
+from tests.support.hub import Home, open_home
 from tests.support.tables import csv_file, row
 
 ROWS = 70  # more than go into one commit
@@ -21,17 +21,9 @@ KEPT = "SELECT count(*) FROM message"
 
 async def drop_once(home: Home, *, failpoint: str = "") -> tuple[int, dict[str, Any]]:
     """`schakel drop once`: exit code (negative: killed) and what it says."""
-    with (home.folder / "drop.log").open("ab") as log:
-        child = await asyncio.create_subprocess_exec(
-            str(SCHAKEL),
-            *("drop", "once", "--json"),
-            env=home.environment(failpoint) | {"SCHAKEL_DROP_FOLDER": str(home.folder / "drop")},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-        )
-        out, _ = await asyncio.wait_for(child.communicate(), WITHIN)
-    assert child.returncode is not None
-    return child.returncode, json.loads(out) if out else {}
+    environment = home.environment(failpoint) | {"SCHAKEL_DROP_FOLDER": str(home.folder / "drop")}
+    code, out, _ = await nursery.run(["drop", "once", "--json"], environment)
+    return code, json.loads(out) if out else {}
 
 
 @pytest.mark.fault("kill -9 in the middle of a dropped file")

@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -33,12 +32,10 @@ from schakel.region import Region
 from schakel.region_files import load_region
 from schakel.settings import Settings
 from schakel.webhook_secrets import new_secret, read_text
+from tests.support import nursery
 from tests.support.messages import Message
 from tests.support.recipients import ALARMS, Recipients
 
-SCHAKEL: Final = Path(sys.executable).parent / "schakel"
-LAUNCH: Final = Path(__file__).with_name("launch.py")
-ROOT: Final = Path(__file__).resolve().parents[2]
 LEASE: Final = 20.0  # seconds; longer than a lease lasts
 WITHIN: Final = 60.0  # seconds in which anything a test waits for must have happened
 LOOK_EVERY: Final = 0.03  # seconds
@@ -102,20 +99,11 @@ class Home:
             own["TEST_DISK"] = str(self.disk)
         return own
 
-    def command(self) -> list[str]:
-        """The installed program; behind a launcher when the test has clock or disk in hand."""
-        plain = not self.later and not self.poison and self.clock is None and self.disk is None
-        return [str(SCHAKEL)] if plain else [sys.executable, str(LAUNCH)]
-
     async def start(self, *, failpoint: str = "") -> Process:
         """Runs `schakel serve`; returns when it listens, or has died on the way there."""
-        log = (self.folder / "serve.log").open("ab")
-        with log:
-            start = log.tell()
-            child = await asyncio.create_subprocess_exec(
-                *self.command(), "serve", env=self.environment(failpoint), cwd=ROOT, stdout=log, stderr=log
-            )
-        process = Process(self, child)
+        log = self.folder / "serve.log"
+        start = log.stat().st_size if log.exists() else 0
+        process = Process(self, await nursery.start(["serve"], self.environment(failpoint), log))
         self._running.append(process)
         await process.listens(start)
         assert process.url or failpoint, self.log()
@@ -123,18 +111,10 @@ class Home:
 
     async def run(self, *arguments: str, failpoint: str = "") -> tuple[int, str]:
         """A command beside the hub: exit code (negative: killed by that signal) and stdout."""
-        with (self.folder / "commands.log").open("ab") as log:
-            child = await asyncio.create_subprocess_exec(
-                *self.command(),
-                *arguments,
-                env=self.environment(failpoint),
-                cwd=ROOT,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-            )
-            out, _ = await asyncio.wait_for(child.communicate(), WITHIN)
-        assert child.returncode is not None
-        return child.returncode, out.decode()
+        code, out, errors = await nursery.run(arguments, self.environment(failpoint))
+        with (self.folder / "commands.log").open("a", encoding="utf-8") as log:
+            log.write(errors)
+        return code, out
 
     async def json(self, *arguments: str) -> Any:
         """What a command says with `--json`; it must end well."""
@@ -143,7 +123,8 @@ class Home:
         return json.loads(out)
 
     def log(self) -> str:
-        return (self.folder / "serve.log").read_text(encoding="utf-8", errors="replace")
+        log = self.folder / "serve.log"
+        return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
     # -- what is on disk
 
@@ -269,7 +250,7 @@ class Process:
     """One `schakel serve`. `url` is empty when it died before it listened."""
 
     home: Home
-    child: asyncio.subprocess.Process
+    child: nursery.Child
     url: str = ""
 
     async def listens(self, start: int) -> None:

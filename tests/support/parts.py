@@ -12,12 +12,11 @@ import contextlib
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import httpx2
 
@@ -28,11 +27,10 @@ from schakel.keys import new_key
 from schakel.region_files import load_region
 from schakel.settings import Settings
 from schakel.webhook_secrets import new_secret, read_text
-from tests.support.hub import ROOT, WITHIN, until, write_overlay
+from tests.support import nursery
+from tests.support.hub import WITHIN, until, write_overlay
 from tests.support.messages import Message
 from tests.support.recipients import Recipients
-
-SCHAKEL: Final = Path(sys.executable).parent / "schakel"
 
 
 @dataclass(slots=True)
@@ -40,12 +38,12 @@ class Running:
     """One process of the hub. `log` is its own."""
 
     name: str
-    child: asyncio.subprocess.Process
+    child: nursery.Child
     log: Path
     url: str = ""
 
     def text(self) -> str:
-        return self.log.read_text(encoding="utf-8", errors="replace")
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """Its log lines of this event."""
@@ -96,10 +94,7 @@ class Parts:
         """`schakel PART`; returns when it listens, or works."""
         self._started += 1
         log = self.folder / f"{part}-{self._started}.log"
-        with log.open("wb") as file:
-            child = await asyncio.create_subprocess_exec(
-                SCHAKEL, part, env=self.environment() | settings, cwd=ROOT, stdout=file, stderr=file
-            )
+        child = await nursery.start([part], self.environment() | settings, log)
         process = Running(log.stem, child, log)
         self._running.append(process)
 
@@ -115,12 +110,8 @@ class Parts:
 
     async def run(self, *arguments: str, code: int = 0) -> Any:
         """The JSON document that a command prints beside the hub."""
-        child = await asyncio.create_subprocess_exec(
-            SCHAKEL, *arguments, "--json", env=self.environment() | dict(self.beside), cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, errors = await asyncio.wait_for(child.communicate(), WITHIN)
-        assert child.returncode == code, errors.decode() + out.decode()
+        ended, out, errors = await nursery.run([*arguments, "--json"], self.environment() | dict(self.beside))
+        assert ended == code, errors + out
         return json.loads(out)
 
     async def hand_in(self, url: str, message: Message) -> str:
