@@ -207,8 +207,8 @@ class Home:
                 if entry["deliveryId"] not in have and entry["state"] not in ("superseded", "dropped"):
                     path = f"/v1/mailbox/{entry['number']}"
                     content = await client.get(path)
-                    if content.status_code == 410:
-                        continue  # another has taken its place, further on in the list
+                    if content.status_code in (410, 503):
+                        continue  # another has taken its place, further on in the list; or it is being made: later
                     body = content.raise_for_status().content
                     self.recipients.write(partner, entry["deliveryId"], body, content=content.json(), how="mailbox")
                     (await client.post(f"{path}/receipt")).raise_for_status()
