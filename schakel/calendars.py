@@ -9,7 +9,7 @@ the Netherlands; a duration is always real time, also in the nights in which the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from typing import Final
@@ -33,6 +33,14 @@ class Roster:
     week: tuple[tuple[tuple[int, int], ...], ...] = ()
     on_holidays: bool = False
     closed: frozenset[date] = frozenset()
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Days are looked up by roster all the time: its hash is made once."""
+        object.__setattr__(self, "_hash", hash((self.always, self.week, self.on_holidays, self.closed)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 ALWAYS: Final = Roster(always=True)

@@ -5,19 +5,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache, partial
 from typing import Final
 
-from schakel.deadlines import clock_for
+from schakel.deadlines import answer_due, answer_row, clock_rows, clocks_along
 from schakel.records import NewDeadline
 from schakel.region import Deadlines
 
 ACCEPTED: Final = "accepted"
+KINDS_KEPT: Final = 1024  # of role, programme, urgency and event: more than any region has
 
 
 class Clocks:
     def __init__(self, *, deadlines: Deadlines, new_id: Callable[[], str]) -> None:
-        self._deadlines = deadlines
         self._new_id = new_id
+        # the table is asked for the same few kinds of message again and again
+        self._rows = lru_cache(KINDS_KEPT)(partial(clock_rows, deadlines))
+        self._answer = lru_cache(KINDS_KEPT)(partial(answer_row, deadlines))
+
+    def answer_due(self, *, role: str, programme: str, urgency: str, start: datetime) -> datetime:
+        """deadlines.due_at."""
+        return answer_due(self._answer(role=role, programme=programme, urgency=urgency), start)
 
     def started(
         self,
@@ -34,9 +42,8 @@ class Clocks:
     ) -> tuple[NewDeadline, ...]:
         """Every clock that `event` starts for this partner in this role, each with its first step. `recorded`: when
         what may end it happened last; a clock whose end is on record since `at` is none."""
-        dues = clock_for(
-            self._deadlines, event=event, role=role, programme=programme, urgency=urgency, at=at, order_end=order_end
-        )
+        rows = self._rows(event=event, role=role, programme=programme, urgency=urgency)
+        dues = clocks_along(rows, at=at, order_end=order_end)
         return tuple(
             NewDeadline(
                 id=self._new_id(),

@@ -8,7 +8,7 @@ step says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,6 +18,7 @@ from schakel.ledger_records import RunningDeadline
 from schakel.region import ANSWER, ASKED, LEAD, Deadline, Deadlines, Length, Region
 
 COORDINATOR: Final = "coordinator"
+Row = tuple[Deadline, Roster]  # of the table, with the roster that it names
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -61,8 +62,18 @@ def deadline_for(
 
 def due_at(deadlines: Deadlines, *, role: str, programme: str, urgency: str, start: datetime) -> datetime:
     """When the answer is due. A role without a row (`region check` refuses that) is due at once: a human is told."""
+    return answer_due(answer_row(deadlines, role=role, programme=programme, urgency=urgency), start)
+
+
+def answer_row(deadlines: Deadlines, *, role: str, programme: str, urgency: str) -> Row | None:
+    """What `answer_due` counts along; the same for all messages of this kind."""
     row = deadline_for(deadlines, role=role, programme=programme, urgency=urgency)
-    return advance(start, row.within, find_roster(deadlines.calendars, row.roster)) if row and row.within else start
+    return (row, find_roster(deadlines.calendars, row.roster)) if row else None
+
+
+def answer_due(found: Row | None, start: datetime) -> datetime:
+    """As `due_at`, by a row that was found before."""
+    return advance(start, found[0].within, found[1]) if found and found[0].within else start
 
 
 def again_at(deadlines: Deadlines, *, role: str, now: datetime) -> datetime:
@@ -86,11 +97,22 @@ def clock_for(
     """Every clock that this event starts for this role, one per kind, in the table's order.
 
     `order_end`: when the restraining order ends; a deadline before that is left out when nobody knows (None)."""
+    rows = clock_rows(deadlines, event=event, role=role, programme=programme, urgency=urgency)
+    return clocks_along(rows, at=at, order_end=order_end)
+
+
+def clock_rows(deadlines: Deadlines, *, event: str, role: str, programme: str, urgency: str) -> tuple[Row, ...]:
+    """What `clocks_along` counts along; the same for all messages of this kind."""
     rows: dict[str, Deadline] = {}
     for row in deadlines.clocks:
         if event in row.start and _fits(row, role, programme, urgency):
             rows.setdefault(row.kind, row)
-    dues = (_due(row, find_roster(deadlines.calendars, row.roster), at, order_end) for row in rows.values())
+    return tuple((row, find_roster(deadlines.calendars, row.roster)) for row in rows.values())
+
+
+def clocks_along(rows: Sequence[Row], *, at: datetime, order_end: datetime | None) -> tuple[Due, ...]:
+    """As `clock_for`, by rows that were found before."""
+    dues = (_due(row, roster, at, order_end) for row, roster in rows)
     return tuple(due for due in dues if due is not None)
 
 

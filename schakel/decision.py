@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 
 from schakel import household, municipality, orders
 from schakel.clocks import ACCEPTED, Clocks
-from schakel.deadlines import due_at
 from schakel.disclosure import Secrecy
 from schakel.eligibility import Eligibility
 from schakel.errors import Finding, Unmappable
@@ -179,7 +178,7 @@ class Asking:
             role=role,
             reference=self._vault.reference("request", request_id),
             case_reference=self._vault.reference("case", f"{case_id}:{partner}"),
-            due_at=due_at(self._region.deadlines, role=role, programme=programme, urgency=urgency, start=now),
+            due_at=self.clocks.answer_due(role=role, programme=programme, urgency=urgency, start=now),
             deadlines=self.clocks.started(
                 subject=request_id,
                 event=event,

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 from schakel.errors import ConfigurationError, Finding
 from schakel.jsonata import Expression, JsonataError
 from schakel.message import CaseContent, Member, MemberRole, Remark
 from schakel.region import Region, RemarkRule
-from schakel.routing import FACTS, RoutingFacts, compile_condition
+from schakel.routing import FACTS, FACTS_KEPT, RoutingFacts, compile_condition
 
 # what remarks may look at beyond the routing facts; none of it says who somebody is
 CONTENT_FACTS: Final = frozenset(
@@ -42,11 +43,15 @@ class Eligibility:
                 self._rules.append((rule, expression))
         if faults:
             raise ConfigurationError(*faults)
+        self._remarks = lru_cache(FACTS_KEPT)(self._find)
 
     def remarks(self, facts: RoutingFacts, content: CaseContent) -> tuple[Remark, ...]:
         """Every remark whose condition holds, in the region's order. One that cannot be judged is left out: it is a
         remark, and the message must go."""
-        document = facts.document() | content_facts(content)
+        return self._remarks(tuple((facts.document() | content_facts(content)).items()))
+
+    def _find(self, known: tuple[tuple[str, Any], ...]) -> tuple[Remark, ...]:
+        document = dict(known)
         return tuple(
             Remark(rule=rule.id, nl=rule.text.nl, en=rule.text.en)
             for rule, expression in self._rules

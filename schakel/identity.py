@@ -14,12 +14,14 @@ from schakel.message import Address, Member, Precision
 
 def plain(text: str) -> str:
     """Without case, diacritics and ligatures; words stay apart."""
+    if text.isascii():  # has none of them
+        return text.casefold()
     return "".join(char for char in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(char))
 
 
 def fold(text: str) -> str:
     """Letters and digits only: `'s-Gravenhage` → `sgravenhage`."""
-    return "".join(char for char in plain(text) if char.isalnum())
+    return "".join(filter(str.isalnum, plain(text)))
 
 
 def digits(text: str) -> str:

@@ -8,8 +8,9 @@ only a secret address tells of is for the lead alone (sending the case elsewhere
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import date
+from functools import lru_cache
 from typing import Any, Final
 
 from schakel.errors import ConfigurationError, Finding
@@ -62,12 +63,20 @@ class RoutingFacts:
 
     def document(self) -> dict[str, Any]:
         """As conditions see them."""
-        names = {"order_count": "orderCount"}
-        return {names.get(name, name): value for name, value in asdict(self).items()} | {
-            "inRegion": self.place == "found"
+        return {
+            "source": self.source,
+            "programme": self.programme,
+            "kind": self.kind,
+            "municipality": self.municipality,
+            "place": self.place,
+            "urgency": self.urgency,
+            "orderCount": self.order_count,
+            "known": self.known,
+            "inRegion": self.place == "found",
         }
 
 
+FACTS_KEPT: Final = 1024  # combinations of facts whose route is remembered; they name nobody
 FACTS: Final = frozenset(
     {"inRegion", *("orderCount" if field.name == "order_count" else field.name for field in fields(RoutingFacts))}
 )
@@ -117,6 +126,7 @@ class Router:
                 self._routes.append((route, expression))
         if faults:
             raise ConfigurationError(*faults)
+        self._first = lru_cache(FACTS_KEPT)(self._find)
 
     def route(self, facts: RoutingFacts, *, today: date, current: CurrentTeam | None = None) -> Routed:
         """`today`: the local day of receipt. `current`: the team of the known case; without recipients it is no team.
@@ -130,6 +140,9 @@ class Router:
 
     def first(self, facts: RoutingFacts, *, today: date) -> Route | None:
         """The route that decides for a new case; None: no route. Raises JsonataError when a condition fails."""
+        return self._first(facts, today)
+
+    def _find(self, facts: RoutingFacts, today: date) -> Route | None:
         document = facts.document()
         for route, expression in self._routes:
             if _valid(route, today) and expression.test(document):

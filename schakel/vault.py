@@ -37,6 +37,7 @@ _NONCE_BYTES: Final = 12  # 96 random bits (NIST SP 800-38D); a data key seals f
 _VERSION_BYTES: Final = 2
 _LARGEST_PLAIN: Final = 64 * 1024 * 1024
 _REFERENCE_CHARACTERS: Final = 26  # 130 bits
+_REFERENCE_BYTES: Final = 20  # of the digest, which hold them: whole groups of five
 _UNWRAPPED_AT_MOST: Final = 4096  # data keys kept open in memory
 
 
@@ -135,7 +136,7 @@ class FileVault:
     def reference(self, kind: str, row: str) -> str:
         """26 base32 characters for the outside world (answer and case references)."""
         digest = hmac.digest(self._keys.reference, _fields(kind.encode(), row.encode()), hashlib.sha256)
-        return base64.b32encode(digest).decode()[:_REFERENCE_CHARACTERS]
+        return base64.b32encode(digest[:_REFERENCE_BYTES]).decode()[:_REFERENCE_CHARACTERS]
 
     def checkpoint_signer(self) -> CheckpointKey:
         """Signs and checks the audit chain's checkpoints."""

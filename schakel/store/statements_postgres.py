@@ -87,7 +87,7 @@ class Statements:
         kinds = {name: column for column, name in _SAME.findall(sql)}
         types: dict[str, str] = {}
         for name in dict.fromkeys(word.group(2) for word in _WORDS.finditer(sql) if word.group(2)):
-            kind = self._types.get((table, kinds.get(name, name)))
+            kind = self._types.get((table, str(kinds.get(name, name))))
             if kind is None:
                 return None
             types[name] = kind
