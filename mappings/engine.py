@@ -89,12 +89,15 @@ class CompiledMapping:
 
     def apply(self, document: Mapping[str, Any], *, now: datetime) -> Mapped:
         """The target's document. Raises Unmappable with every finding (limit breaches stop at once)."""
+        root = document if document.__class__ is dict else dict(document)
         survey = Survey()
-        survey.look(dict(document), self.watched)
+        survey.look(root, self.watched)
         if survey.misfits:
             raise Unmappable("not-in-schema", *(_misfit(place, rule) for place, rule in survey.misfits.items()))
         self.moment.now = now
-        run = _Run(root=dict(document), functions=self.functions, now=now)
+        if survey.fractions:
+            root = one_kind_of_number(root)
+        run = _Run(root=root, functions=self.functions, now=now)
         out = run.at_once(self.joint) if self.joint is not None else None
         if out is None:
             out = run.rules(self.rules, _Scope(item=run.root, parent=None, index=None, path=""))
@@ -198,6 +201,15 @@ def _shape(folder: Path, reads_kind: str | None) -> Shape:
     except (OSError, ValueError, LookupError) as error:
         text = f"the schema of the source cannot be read ({type(error).__name__})"
         raise ConfigurationError(fault(f"{folder.name}/schema.json", "schema", text)) from None
+
+
+def one_kind_of_number(value: Any) -> Any:
+    """As the engine has numbers, so that what it need not look at comes out the same: 5.0 is 5."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, dict):
+        return {name: one_kind_of_number(each) for name, each in value.items()}
+    return [one_kind_of_number(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 @cache

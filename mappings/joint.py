@@ -16,16 +16,17 @@ limit is passed), nothing of this counts: the rules are run one by one, and the 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mappings.codebook import Codebook
 from mappings.functions import Unfit, translate
 from mappings.lineage import item_bases
 from mappings.mapping_file import Rule
-from mappings.plain import Base, NotPlain, Plain, plain_items, plain_value
+from mappings.plain import Base, HostFunction, NotPlain, Plain, as_the_engine, plain_items, plain_value
 from mappings.shape import Path, Shape
 from schakel.jsonata import Expression, HostFunctions, JsonataError
 
@@ -52,18 +53,42 @@ class Step:
     expressions: int
 
 
+class Act(NamedTuple):
+    """A step as it is done for each message: what the message cannot change was decided when it was made."""
+
+    test: str | Plain | None
+    field: str | None  # the value is this field of the item: most rules read no more than that
+    value: Plain | None
+    function: HostFunction | None  # that `field` goes through
+    key: str
+    many: bool
+    code: Codebook | None
+    below: Level | None
+    step: Step
+    above: Path  # the target: the objects to go through,
+    name: str  # and the field in the last; "": the value itself is the output
+    shared: bool  # another rule has this target
+
+
+class Level(NamedTuple):
+    """The rules for one input, ready to be done."""
+
+    acts: tuple[Act, ...]
+    expressions: int
+
+
 @dataclass(frozen=True, slots=True)
 class Joint:
     """The rules of a mapping, compiled as one. Safe to share between threads. `expression`: None when all is plain."""
 
     expression: Expression | None
-    steps: tuple[Step, ...]
+    level: Level
 
     def apply(self, document: dict[str, Any], *, now: datetime, most_items: int, most: int) -> dict[str, Any]:
         """The target's document, as the rules one by one give it. Raises NotPlain: they are to be run so."""
         try:
             values = self.expression.evaluate(document, now=now) if self.expression is not None else _NOTHING
-            return _Taking(document, now, most_items, most).take(self.steps, values, document, None)
+            return _Taking(document, now, most_items, most).take(self.level, values, document, None)
         except (JsonataError, Unfit):
             raise NotPlain from None
 
@@ -74,7 +99,7 @@ def join(rules: Sequence[Rule], functions: HostFunctions, shape: Shape) -> Joint
         return None
     steps = _steps(rules, functions, shape, ((),), ())
     asked = any(step.asks for step in steps)
-    return Joint(Expression(_scope(rules, steps, 0), functions) if asked else None, steps)
+    return Joint(Expression(_scope(rules, steps, 0), functions) if asked else None, _level(steps))
 
 
 def _independent(rules: Iterable[Rule], *, inside: bool = False) -> bool:
@@ -100,7 +125,7 @@ def _steps(
             inner = item_bases(rule, shape, bases, outer) if items is not None else ()
             below = _steps(rule.rules, functions, shape, inner, bases if items is not None else ())
         else:
-            value = plain_value(source, functions, shape, places)
+            value = plain_value(source, functions, shape, places, many=rule.many)
         test: str | Plain | None = None
         if rule.when is not None:
             test = plain_value(rule.when.expression.source, functions, shape, places) or f"{position}?"
@@ -161,87 +186,119 @@ def _items(rule: Rule, step: Step, depth: int) -> str:
 # -- what is done with the values --------------------------------------------------------------------------------------
 
 
+def _level(steps: Sequence[Step]) -> Level:
+    targets = Counter(step.to for step in steps)
+    return Level(tuple(_act(step, targets[step.to] > 1) for step in steps), sum(step.expressions for step in steps))
+
+
+def _act(step: Step, shared: bool) -> Act:
+    value = step.value
+    direct = value is not None and value.base == "item" and len(value.names) == 1 and not value.whole
+    return Act(
+        test=step.test,
+        field=value.names[0] if value is not None and direct else None,
+        value=None if direct else value,
+        function=value.function if value is not None and direct else None,
+        key=step.key,
+        many=step.many,
+        code=step.code,
+        below=_level(step.steps) if step.steps else None,
+        step=step,
+        above=step.to[:-1],
+        name=step.to[-1] if step.to else "",
+        shared=shared,
+    )
+
+
 @dataclass(slots=True)
 class _Taking:
-    """One message. `left`: how many evaluations one by one may still take, were it done so."""
+    """One message. `left`: how many evaluations the rules one by one may still take, were it done so."""
 
     root: dict[str, Any]
     now: datetime
     most_items: int
     left: int
 
-    def take(self, steps: Sequence[Step], values: Mapping[str, Any], item: Any, parent: Any) -> dict[str, Any]:
-        """`values`: what the engine made of `item`. Raises NotPlain, JsonataError and Unfit."""
-        out: dict[str, Any] = {}
-        for step in steps:
-            self.left -= step.expressions
-            if step.test is not None and not self._holds(step.test, values, item, parent):
-                continue
-            if step.value is not None:
-                value = step.value.read(item, parent, self.root)
-            elif step.steps:
-                value = self._made(step, values, item, parent)
-            else:
-                value = values.get(step.key)
-            if value is not None and (value := self._fitting(step, value)) is not None:
-                _put(out, step, value)
+    def take(self, level: Level, values: Mapping[str, Any], item: Any, parent: Any) -> dict[str, Any]:
+        """`values`: what the engine made of `item`. Raises NotPlain, JsonataError and Unfit.
+
+        In one piece: it runs for every rule of every message, and each call in it would show."""
+        self.left -= level.expressions
         if self.left < 0:
             raise NotPlain
+        root, now = self.root, self.now
+        out: dict[str, Any] = {}
+        for test, field, read, function, key, many, code, below, step, above, name, shared in level.acts:
+            if test is not None and not self._holds(test, values, item, parent):
+                continue
+            if field is not None:
+                value = item.get(field)
+                if value is None:
+                    continue
+                if value.__class__ is not str:
+                    value = as_the_engine(value)
+                if function is not None:
+                    value = function(value)
+            elif read is not None:
+                value = read.read(item, parent, root)
+            elif below is not None:
+                value = self._made(step, below, values, item, parent)
+            else:
+                value = values.get(key)
+            if value is None:
+                continue
+            if many:
+                value = [each for each in value if each is not None] if value.__class__ is list else [value]
+                if code is not None:
+                    value = [translate(code, each, now=now) for each in value]
+                if not value:
+                    continue
+            elif value.__class__ is list:
+                raise NotPlain
+            elif code is not None and (value := translate(code, value, now=now)) is None:
+                continue
+            here = out
+            for each in above:
+                here = here.setdefault(each, {})
+            if not name:
+                if value.__class__ is not dict:
+                    raise NotPlain
+                out.update(value)
+            elif not shared:
+                here[name] = value
+            elif many:
+                here.setdefault(name, []).extend(value)
+            elif name in here:
+                raise NotPlain
+            else:
+                here[name] = value
         return out
 
     def _holds(self, test: str | Plain, values: Mapping[str, Any], item: Any, parent: Any) -> bool:
-        value = values.get(test) if isinstance(test, str) else test.read(item, parent, self.root)
+        value = values.get(test) if test.__class__ is str else test.read(item, parent, self.root)  # type: ignore[union-attr]
         if value is True:
             return True
         if value is False:
             return False
         raise NotPlain
 
-    def _made(self, step: Step, values: Mapping[str, Any], item: Any, parent: Any) -> Any:
+    def _made(self, step: Step, below: Level, values: Mapping[str, Any], item: Any, parent: Any) -> Any:
         """What the rules below make of each item."""
         given = values.get(step.key)
         if step.items is None:
             items: Sequence[Any] = given or ()  # the engine's alone: the rules below take nothing else
         else:
             items = step.items.items(item, parent, self.root)
+        if not items and not given:
+            return [] if step.many else None
         if given is None or step.items is None:
             given = items if step.items is None else (_NOTHING,) * len(items)
         if len(items) > self.most_items or len(given) != len(items):
             raise NotPlain
         pairs = zip(items, given, strict=True)
-        made = [one for each, value in pairs if (one := self.take(step.steps, value, each, item))]
+        made = [one for each, value in pairs if (one := self.take(below, value, each, item))]
         if step.many:
             return made
         if len(made) > 1:
             raise NotPlain
         return made[0] if made else None
-
-    def _fitting(self, step: Step, value: Any) -> Any:
-        """A list for a list target and a single value for another, each through the codebook."""
-        if step.many:
-            values = [each for each in value if each is not None] if isinstance(value, list) else [value]
-            return self._coded(step, values) or None
-        if isinstance(value, list):
-            raise NotPlain
-        return value if step.code is None else translate(step.code, value, now=self.now)
-
-    def _coded(self, step: Step, values: list[Any]) -> list[Any]:
-        return values if step.code is None else [translate(step.code, each, now=self.now) for each in values]
-
-
-def _put(out: dict[str, Any], step: Step, value: Any) -> None:
-    if not step.to:
-        if not isinstance(value, dict):
-            raise NotPlain
-        out.update(value)
-        return
-    here = out
-    for name in step.to[:-1]:
-        here = here.setdefault(name, {})
-    last = step.to[-1]
-    if step.many:
-        here.setdefault(last, []).extend(value)
-    elif last in here:
-        raise NotPlain
-    else:
-        here[last] = value

@@ -34,11 +34,13 @@ class NotPlain(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """Reads a value without the engine. `function`: what the value goes through."""
+    """Reads a value without the engine. `function`: what the value goes through. `whole`: objects are handed on as they
+    are, and not scalars."""
 
     base: Base
     names: Path
     function: HostFunction | None = None
+    whole: bool = False
 
     def read(self, item: Mapping[str, Any], parent: Any, root: Mapping[str, Any]) -> Any:
         """The value as the engine would give it; None: absent or null. Raises NotPlain, and what `function` raises."""
@@ -46,12 +48,14 @@ class Plain:
         for name in self.names:
             if here.__class__ is not dict:
                 if here is None or here.__class__ in _SCALARS:
-                    here = None  # nothing lies below a scalar
-                    break
+                    return None  # nothing lies below a scalar
                 raise NotPlain
             here = here.get(name)
-        value = here if here is None or here.__class__ is str else _as_the_engine(here)
-        return value if self.function is None else self.function(value)
+        if here is None:
+            return None
+        if here.__class__ is not str:
+            here = _whole(here) if self.whole else as_the_engine(here)
+        return here if self.function is None else self.function(here)
 
     def items(self, item: Mapping[str, Any], parent: Any, root: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The objects at this place. Raises NotPlain."""
@@ -63,37 +67,61 @@ class Plain:
                 raise NotPlain
             here = here.get(name)
         found = [] if here is None else here if here.__class__ is list else [here]
-        if any(each.__class__ is not dict for each in found):
-            raise NotPlain
+        for each in found:
+            if each.__class__ is not dict:
+                raise NotPlain
         return found
 
 
 _SCALARS: Final = frozenset({str, int, float, bool})
 
 
-def _as_the_engine(value: Any) -> Any:
-    """The engine knows one kind of number: 5.0 is 5."""
+def as_the_engine(value: Any) -> Any:
+    """A scalar or a list of them. The engine knows one kind of number: 5.0 is 5. Raises NotPlain."""
     kind = value.__class__
-    if kind is bool or kind is int:
+    if kind is str or kind is bool or kind is int:
         return value
     if kind is float:
         return int(value) if value.is_integer() else value
-    if kind is list and all(each.__class__ in _SCALARS or each is None for each in value):
-        return [_as_the_engine(each) if each.__class__ is float else each for each in value]
+    if kind is list:
+        for each in value:
+            if each is not None and each.__class__ not in _SCALARS:
+                raise NotPlain
+        return [as_the_engine(each) if each.__class__ is float else each for each in value]
     raise NotPlain
 
 
+def _whole(value: Any) -> Any:
+    """An object or a list of objects. Raises NotPlain."""
+    if value.__class__ is list:
+        for each in value:
+            if each.__class__ is not dict:
+                raise NotPlain
+        return value
+    if value.__class__ is not dict:
+        raise NotPlain
+    return value
+
+
 def plain_value(
-    source: str, functions: Mapping[str, Callable[..., Any]], shape: Shape, bases: Mapping[Base, Sequence[Path]]
+    source: str,
+    functions: Mapping[str, Callable[..., Any]],
+    shape: Shape,
+    bases: Mapping[Base, Sequence[Path]],
+    *,
+    many: bool = False,
 ) -> Plain | None:
     """How to read this expression without the engine; None when that takes one. `bases`: where in the document the
-    input, its parent and the root can lie."""
+    input, its parent and the root can lie; `many`: a list of one may stay a list."""
+    if source.strip() == "$" and bases["item"]:
+        return Plain("item", (), whole=True)
     match = _EXPRESSION.fullmatch(source.strip())
     if match is None:
         return None
     base, names = _taken(match)
     if not _leads(shape, bases[base], names, to_items=False):
-        return None
+        whole = match["function"] is None and _leads(shape, bases[base], names, to_items=True)
+        return Plain(base, names, whole=True) if whole and (many or not _listed(shape, bases[base], names)) else None
     name, book = match["function"], match["book"]
     if name is None:
         return Plain(base, names)
@@ -121,20 +149,32 @@ def _leads(shape: Shape, bases: Sequence[Path], names: Path, *, to_items: bool) 
     """Whether the path leads through objects to a scalar or a list of scalars (to objects), wherever its base lies."""
     if not bases or _WORDS & set(names):
         return False
-    return all(_leads_from(shape.at(base), names, to_items=to_items) for base in bases)
+    ends = [_end(shape.at(base), names) for base in bases]
+    if to_items:
+        return all(end is not None and (end.items or end).fields for end in ends)
+    return all(end is not None and _is_flat(end) for end in ends)
 
 
-def _leads_from(start: Shape | None, names: Path, *, to_items: bool) -> bool:
+def _listed(shape: Shape, bases: Sequence[Path], names: Path) -> bool:
+    """Whether there can be a list at the end of a path that leads."""
+    ends = [_end(shape.at(base), names) for base in bases]
+    return any(end is not None and end.items is not None for end in ends)
+
+
+def _end(start: Shape | None, names: Path) -> Shape | None:
+    """Where the path ends, when it leads there through objects only."""
     here = (
         start.items if start is not None and start.items is not None else start
     )  # an item of the list that lies there
     for position, name in enumerate(names):
         here = here.fields.get(name) if here is not None else None
         if here is None or here.anything:
-            return False
+            return None
         if position < len(names) - 1 and (here.items is not None or not here.is_object):
-            return False
-    assert here is not None
-    if to_items:
-        return bool((here.items or here).fields)
-    return here.is_leaf and not here.is_object and (here.items is None or not here.items.is_object)
+            return None
+    return here
+
+
+def _is_flat(end: Shape) -> bool:
+    """A scalar or a list of scalars."""
+    return end.is_leaf and not end.is_object and (end.items is None or not end.items.is_object)

@@ -82,6 +82,7 @@ class Survey:
 
     losses: dict[str, None] = field(default_factory=dict)
     misfits: dict[str, str] = field(default_factory=dict)  # place → rule
+    fractions: bool = False  # a number with a point was seen
 
     def look(self, value: Any, place: Place) -> None:
         """Walks the document once: plain JSON values."""
@@ -97,10 +98,12 @@ class Survey:
                 return
             for item in value:
                 self.look(item, items)
-        elif not place.takes(value):
-            self.misfits[place.path] = "schema: type"
-        elif not place.is_read:
-            self.losses[place.path] = None
+        else:
+            self.fractions = self.fractions or kind is float
+            if not place.takes(value):
+                self.misfits[place.path] = "schema: type"
+            elif not place.is_read:
+                self.losses[place.path] = None
 
     def _look_into(self, value: dict[str, Any], place: Place) -> None:
         if not place.takes_fields:

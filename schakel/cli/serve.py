@@ -60,21 +60,20 @@ async def _serve(*names: str) -> None:
     gc.disable()
     from schakel.hub import Part
 
+    parts = frozenset(Part(name) for name in names)
     async with opened() as hub:
-        import api.server  # noqa: F401 (what is imported belongs to what stays)
-
+        if Part.API in parts:
+            import api.server  # noqa: F401 (belongs to what stays)
         gc.collect()
         gc.freeze()
         gc.enable()
-        await serve_until_told(hub, frozenset(Part(name) for name in names))
+        await serve_until_told(hub, parts)
 
 
 async def serve_until_told(hub: Hub, parts: frozenset[Part]) -> None:
     """Door and loops, until a signal; the first that fails takes the others along.
 
     Nothing new is taken in or claimed after the signal; what is being answered or sent is ended first."""
-    from api.server import serve as serve_door
-    from api.watch import serve_watch
     from schakel.hub import Part
 
     settings = hub.settings
@@ -92,8 +91,12 @@ async def serve_until_told(hub: Hub, parts: frozenset[Part]) -> None:
         say(f"is watched at http://{settings.watch_address}/metrics")
     async with asyncio.TaskGroup() as group:
         if watch is not None:
+            from api.watch import serve_watch
+
             group.create_task(serve_watch(hub, sockets=[watch], stop=told))
         if door is not None:
+            from api.server import serve as serve_door
+
             group.create_task(serve_door(hub, sockets=[door], stop=told))
         group.create_task(hub.run(told, parts))
     say("stopped; what was under way is done or will be taken up at the next start")
