@@ -74,21 +74,24 @@ async def caller(request: Request) -> Partner:
     return await keeper.partner(request)
 
 
-async def sender(partner: Annotated[Partner, Depends(caller)]) -> Partner:
+async def sender(request: Request) -> Partner:
     """A partner that hands messages in. Raises Forbidden."""
+    partner = await caller(request)
     if partner.sends is None:
         raise Forbidden()
     return partner
 
 
-async def recipient(partner: Annotated[Partner, Depends(caller)]) -> Partner:
+async def recipient(request: Request) -> Partner:
     """A partner that gets cases: only it has a mailbox, a case and something to answer. Raises Forbidden."""
+    partner = await caller(request)
     if partner.receives is None:
         raise Forbidden()
     return partner
 
 
-def the_hub(request: Request) -> Hub:
+async def the_hub(request: Request) -> Hub:
+    """A coroutine, or the framework would ask a thread for it."""
     hub: Hub = request.app.state.hub
     return hub
 
