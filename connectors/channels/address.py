@@ -8,12 +8,14 @@ name that answers differently the second time (rebinding) gains nothing.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
 
-import httpx2
+from yarl import URL
 
 from schakel.errors import ConfigurationError, Finding, TemporaryFailure
 
@@ -21,16 +23,32 @@ IpAddress = IPv4Address | IPv6Address
 IpNetwork = IPv4Network | IPv6Network
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
-TRIED = 4  # addresses of one name that are tried in one attempt
+LOCALHOST: Final = IPv4Address("127.0.0.1")
+TRIED: Final = 4  # addresses of one name that are tried in one attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a URL says, read once. `authority`: for the Host header; `target`: for the request line."""
+
+    tls: bool
+    host: str  # as it is looked up and as a certificate names it
+    literal: IpAddress | None  # where the URL itself says an address
+    port: int
+    authority: str
+    target: str
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
     """Where to connect, and what the other side calls itself there."""
 
-    url: httpx2.URL
-    host: str  # for the Host header and for the certificate
+    place: Place
     addresses: tuple[IpAddress, ...]
+
+    @property
+    def host(self) -> str:
+        return self.place.host
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +85,20 @@ def address_rule(text: str) -> AddressRule:
         ) from None
 
 
-async def check(url: str, *, rule: AddressRule, resolve: Resolve) -> Checked:
+async def check(url: str | Place, *, rule: AddressRule, resolve: Resolve) -> Checked:
     """Raises TemporaryFailure: `url-refused` (not a URL we send to), `unresolvable` or `address-refused`."""
-    parsed = _parsed(url)
-    host = parsed.host.removesuffix(".")
-    port = parsed.port or (443 if parsed.scheme == "https" else 80)
-    literal = _literal(host)
-    if literal is not None:
-        addresses: tuple[IpAddress, ...] = (literal,)
-    elif host == "localhost":
-        addresses = (IPv4Address("127.0.0.1"),)
+    place = place_of(url) if isinstance(url, str) else url
+    written = place.literal is not None
+    if place.literal is not None:
+        addresses: tuple[IpAddress, ...] = (place.literal,)
     else:
-        addresses = await _resolved(host, port, resolve)
-    written = literal is not None or host == "localhost"
+        addresses = await _resolved(place.host, place.port, resolve)
     if not all(rule.allows(address, literal=written) for address in addresses):
         # one bad address among good ones is how rebinding looks: the whole name is refused
         raise TemporaryFailure("address-refused")
-    if parsed.scheme == "http" and not all(_unwrapped(address).is_loopback for address in addresses):
+    if not place.tls and not all(_unwrapped(address).is_loopback for address in addresses):
         raise TemporaryFailure("url-refused")  # content in clear stays on this machine
-    return Checked(url=parsed, host=host, addresses=addresses[:TRIED])
+    return Checked(place, addresses[:TRIED])
 
 
 async def resolve_by_system(host: str, port: int) -> Sequence[str]:
@@ -94,16 +107,31 @@ async def resolve_by_system(host: str, port: int) -> Sequence[str]:
     return [str(entry[4][0]) for entry in found]
 
 
-def _parsed(url: str) -> httpx2.URL:
+def place_of(url: str) -> Place:
+    """Raises TemporaryFailure: `url-refused`."""
     try:
-        parsed = httpx2.URL(url)
-    except (httpx2.InvalidURL, ValueError):
+        parsed = URL(url)
+        scheme, named, port = parsed.scheme, parsed.raw_host, parsed.port
+    except ValueError:
         raise TemporaryFailure("url-refused") from None
-    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
+    if scheme not in _PORTS or not named or not port or parsed.user is not None or parsed.password is not None:
         raise TemporaryFailure("url-refused")
-    if parsed.port is not None and not 0 < parsed.port < 65_536:
+    host = named.removesuffix(".")
+    if not _HOST.fullmatch(host):
         raise TemporaryFailure("url-refused")
-    return parsed
+    shown = f"[{host}]" if ":" in host else host
+    return Place(
+        tls=scheme == "https",
+        host=host,
+        literal=LOCALHOST if host == "localhost" else _literal(host),
+        port=port,
+        authority=shown if port == _PORTS[scheme] else f"{shown}:{port}",
+        target=parsed.raw_path_qs,
+    )
+
+
+_HOST: Final = re.compile(r"[a-z0-9._:-]+")  # a name as it goes over the line, or an address without a zone
+_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 
 
 def _literal(host: str) -> IpAddress | None:

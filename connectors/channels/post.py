@@ -9,70 +9,54 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from ipaddress import IPv6Address
 from typing import Final
 
-import aiohttp
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.http_exceptions import HttpProcessingError
-from yarl import URL
-
-from connectors.channels.address import AddressRule, Checked, IpAddress, Resolve, check, resolve_by_system
+from connectors.channels.address import (
+    AddressRule,
+    Checked,
+    IpAddress,
+    Place,
+    Resolve,
+    check,
+    place_of,
+    resolve_by_system,
+)
+from connectors.channels.line import ANSWER_SECONDS, Answered, Line
 from schakel.errors import RecipientGone, TemporaryFailure
 
 TOTAL_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 10.0
-ANSWER_BYTES: Final = 65_536  # of the answer's body are read, so that the connection can be used again; more closes it
-ANSWER_SECONDS: Final = 2.0
-ANSWER_HEADERS: Final = 128  # lines; each at most 8 kB
-ANSWERS_IN_ONE: Final = 16  # interim answers (1xx) that may come together before the answer
 CONNECTIONS: Final = 16  # to one recipient
 KEPT_SECONDS: Final = 15.0
+PLACES: Final = 1_000  # URLs that stay read
 RETRY_AFTER_MOST: Final = 3600.0  # nobody puts a referral off for longer than the slow probe would
-
-# Foreign exceptions become ours here and nowhere else; the first that fits counts.
-_TRANSLATED: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (aiohttp.ConnectionTimeoutError, "connect-timeout"),
-    (TimeoutError, "timeout"),
-    (aiohttp.ClientSSLError, "tls"),  # a certificate that is not trusted, or no TLS at all
-    (aiohttp.ClientConnectorError, "unreachable"),
-    (aiohttp.ClientResponseError, "not-http"),
-    (aiohttp.ClientConnectionError, "connection-lost"),
-    (aiohttp.ClientPayloadError, "connection-lost"),
-    (aiohttp.InvalidURL, "url-refused"),
-    (aiohttp.ClientError, "http-error"),
-    (ssl.SSLError, "tls"),
-    (OSError, "unreachable"),
-    (ValueError, "url-refused"),  # a host that cannot be encoded, a port that cannot be
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What an HTTP server answered; of a body larger than the bound, or slower, nothing is kept."""
-
-    status: int
-    retry_after: str | None
-    body: bytes
+_UNREACHED: Final = frozenset({"unreachable", "connect-timeout"})
 
 
 class Poster:
     """One kept-alive connection pool per recipient: what one recipient does never hinders another."""
 
     def __init__(
-        self, *, rule: AddressRule, resolve: Resolve = resolve_by_system, total_seconds: float = TOTAL_SECONDS
+        self,
+        *,
+        rule: AddressRule,
+        resolve: Resolve = resolve_by_system,
+        total_seconds: float = TOTAL_SECONDS,
+        kept_seconds: float = KEPT_SECONDS,
     ) -> None:
+        """`kept_seconds`: that a connection stays open unused, and at most half as long again."""
         self._rule = rule
         self._resolve = resolve
         self._total = total_seconds
+        self._kept = kept_seconds
         self._trust: ssl.SSLContext | None = None
-        self._pools: dict[tuple[str, str], aiohttp.ClientSession] = {}
+        self._places: dict[str, Place] = {}
+        self._pools: dict[tuple[str, bool, str, int], _Pool] = {}
+        self._tidying: asyncio.TimerHandle | None = None
 
     async def post(self, recipient: str, url: str, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
         """Returns on 2xx. Raises RecipientGone on 410 and TemporaryFailure on everything else."""
@@ -80,102 +64,145 @@ class Poster:
 
     async def ask(self, recipient: str, url: str, *, headers: Mapping[str, str], body: bytes) -> Answered:
         """As `post`, for a channel that reads the answer itself. Raises TemporaryFailure when there is none."""
+        place = self._place(url)
+        request = _request(place, headers, body)
         try:
             async with asyncio.timeout(self._total):
-                checked = await check(url, rule=self._rule, resolve=self._resolve)
-                return await self._exchange(recipient, checked, headers, body)
-        except tuple(kind for kind, _ in _TRANSLATED) as error:
-            raise TemporaryFailure(next(reason for kind, reason in _TRANSLATED if isinstance(error, kind))) from None
+                checked = await check(place, rule=self._rule, resolve=self._resolve)  # a name anew at each attempt
+                return await self._exchange(recipient, checked, request)
+        except TimeoutError:
+            raise TemporaryFailure("timeout") from None
 
-    async def _exchange(self, recipient: str, checked: Checked, headers: Mapping[str, str], body: bytes) -> Answered:
-        pool = self._pool(recipient, checked)
+    def _place(self, url: str) -> Place:
+        known = self._places.get(url)
+        if known is None:
+            known = place_of(url)
+            if len(self._places) < PLACES:
+                self._places[url] = known
+        return known
+
+    async def _exchange(self, recipient: str, checked: Checked, request: bytes) -> Answered:
+        place = checked.place
+        # keyed by name too: a connection whose certificate was checked for one name never serves another
+        key = (recipient, place.tls, place.host, place.port)
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = _Pool()
+        async with pool.free:
+            address, line = pool.take(checked.addresses) or await self._connected(checked)
+            pool.lines.add(line)
+            try:
+                return await line.ask(request)
+            finally:
+                self._put_back(pool, address, line)
+
+    async def _connected(self, checked: Checked) -> tuple[IpAddress, Line]:
         *others, last = checked.addresses
         for address in others:
-            # nothing was sent: try the next
-            with contextlib.suppress(aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-                return await self._send(pool, checked, address, headers, body)
-        return await self._send(pool, checked, last, headers, body)
+            try:
+                return address, await self._connect(checked.place, address)
+            except TemporaryFailure as failure:
+                if failure.reason not in _UNREACHED:
+                    raise
+        return last, await self._connect(checked.place, last)
 
-    async def _send(
-        self,
-        pool: aiohttp.ClientSession,
-        checked: Checked,
-        address: IpAddress,
-        headers: Mapping[str, str],
-        body: bytes,
-    ) -> Answered:
-        port = "" if checked.url.port is None else f":{checked.url.port}"
-        host = f"[{checked.host}]" if isinstance(address, IPv6Address) and ":" in checked.host else checked.host
-        async with pool.post(
-            URL(str(checked.url.copy_with(host=str(address))), encoded=True),
-            headers={"host": host + port, "user-agent": "schakel", "accept-encoding": "identity", **headers},
-            data=body,
-            server_hostname=checked.host,
-            allow_redirects=False,
-        ) as response:
-            answer = await _drain(response)
-            return Answered(response.status, response.headers.get("retry-after"), answer)
+    async def _connect(self, place: Place, address: IpAddress) -> Line:
+        """Foreign exceptions become ours here."""
+        if place.tls and self._trust is None:
+            self._trust = ssl.create_default_context()
+        loop = asyncio.get_running_loop()
+        trust, shutdown = (self._trust, ANSWER_SECONDS) if place.tls else (None, None)
+        name = place.host if place.tls else None
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                _, line = await loop.create_connection(
+                    Line, str(address), place.port, ssl=trust, server_hostname=name, ssl_shutdown_timeout=shutdown
+                )
+        except TimeoutError:
+            raise TemporaryFailure("connect-timeout") from None
+        except ssl.SSLError:  # a certificate that is not trusted, or no TLS at all
+            raise TemporaryFailure("tls") from None
+        except OSError:
+            raise TemporaryFailure("unreachable") from None
+        except ValueError:  # a host that no certificate can name
+            raise TemporaryFailure("url-refused") from None
+        return line
 
-    def _pool(self, recipient: str, checked: Checked) -> aiohttp.ClientSession:
-        # keyed by name too: a connection whose certificate was checked for one name never serves another
-        key = (recipient, f"{checked.url.scheme}://{checked.host}")
-        if key not in self._pools:
-            self._trust = self._trust or ssl.create_default_context()
-            self._pools[key] = aiohttp.ClientSession(
-                connector=_Connector(limit=CONNECTIONS, keepalive_timeout=KEPT_SECONDS, ssl=self._trust),
-                timeout=aiohttp.ClientTimeout(total=self._total, sock_connect=CONNECT_SECONDS),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-                skip_auto_headers=("accept", "content-type"),
-                read_bufsize=ANSWER_BYTES,
-                max_headers=ANSWER_HEADERS,
-            )
-        return self._pools[key]
+    def _put_back(self, pool: _Pool, address: IpAddress, line: Line) -> None:
+        if not line.usable:
+            pool.lines.discard(line)
+            line.close()
+            return
+        loop = asyncio.get_running_loop()
+        pool.idle.append((address, line, loop.time()))
+        if self._tidying is None:
+            self._tidying = loop.call_later(self._kept / 2, self._tidy)
+
+    def _tidy(self) -> None:
+        """Closes what nobody has used for a while, and looks again as long as anything is open."""
+        loop = asyncio.get_running_loop()
+        self._tidying = None
+        for pool in self._pools.values():
+            pool.close_older(loop.time() - self._kept)
+        if any(pool.idle for pool in self._pools.values()):
+            self._tidying = loop.call_later(self._kept / 2, self._tidy)
 
     async def aclose(self) -> None:
         pools, self._pools = self._pools, {}
-        for pool in pools.values():
-            await pool.close()
+        if self._tidying is not None:
+            self._tidying.cancel()
+            self._tidying = None
+        lines = [line for pool in pools.values() for line in pool.lines]
+        for line in lines:
+            line.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                for line in lines:
+                    await line.lost.wait()
+        for line in lines:
+            line.drop()
 
 
-class _Connector(aiohttp.TCPConnector):
-    """Its connections are `_Line`s: there is no open way to say so."""
+class _Pool:
+    """The connections to one recipient at one name."""
 
-    def __init__(self, *, limit: int, keepalive_timeout: float, ssl: ssl.SSLContext) -> None:
-        super().__init__(limit=limit, keepalive_timeout=keepalive_timeout, ssl=ssl)
-        self._factory = functools.partial(_line, loop=self._loop)
+    def __init__(self) -> None:
+        self.free = asyncio.Semaphore(CONNECTIONS)
+        self.lines: set[Line] = set()
+        self.idle: list[tuple[IpAddress, Line, float]] = []  # since when; the newest last
+
+    def take(self, addresses: tuple[IpAddress, ...]) -> tuple[IpAddress, Line] | None:
+        """The newest that still stands, at an address that was checked now."""
+        while self.idle:
+            address, line, _ = self.idle.pop()
+            if line.usable and address in addresses:
+                return address, line
+            self._close(line)
+        return None
+
+    def close_older(self, since: float) -> None:
+        for _, line, _ in (old := [each for each in self.idle if each[2] < since]):
+            self._close(line)
+        del self.idle[: len(old)]
+
+    def _close(self, line: Line) -> None:
+        self.lines.discard(line)
+        line.close()
 
 
-def _line(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
-    return _Line(loop)
-
-
-class _Line(ResponseHandler):
-    """One connection. Interim answers without end would be kept as messages, faster than anybody skips them."""
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if len(self._buffer) > ANSWERS_IN_ONE:
-            self._buffer.clear()
-            self.set_exception(HttpProcessingError(message="answers without end"))
-            if self.transport is not None:
-                self.transport.abort()
-
-
-async def _drain(response: aiohttp.ClientResponse) -> bytes:
-    """The body, up to a bound in bytes and time; beyond it nothing, and the connection goes: half an answer is none."""
-    seen = bytearray()
-    with contextlib.suppress(TimeoutError, aiohttp.ClientError):
-        async with asyncio.timeout(ANSWER_SECONDS):
-            async for part in response.content.iter_any():
-                seen += part
-                if len(seen) > ANSWER_BYTES:
-                    break
-            else:
-                return bytes(seen)
-    response.close()
-    return b""
+def _request(place: Place, headers: Mapping[str, str], body: bytes) -> bytes:
+    lines = [
+        f"POST {place.target} HTTP/1.1",
+        f"host: {place.authority}",
+        "user-agent: schakel",
+        "accept-encoding: identity",
+        f"content-length: {len(body)}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    head = "\r\n".join(lines)
+    if head.count("\n") != len(lines) - 1:
+        raise ValueError("a header holds the end of a line")
+    return head.encode("ascii") + b"\r\n\r\n" + body
 
 
 def judge(answered: Answered, *, now: datetime) -> None:

@@ -15,7 +15,8 @@ import re
 from datetime import datetime
 from typing import Final
 
-from connectors.channels.post import Answered, Poster, judge
+from connectors.channels.line import Answered
+from connectors.channels.post import Poster, judge
 from connectors.channels.signing import signed_headers
 from connectors.formats.stuf_jz_read import SOAP
 from connectors.formats.stuf_jz_word import word_in
