@@ -7,9 +7,10 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper
@@ -20,9 +21,11 @@ from schakel.store.columns_postgres import teach
 from schakel.store.db import not_allowed, unavailable
 
 Connection = psycopg.Connection[Any]
+RV = TypeVar("RV")
 
 WAIT: Final = 3.0  # seconds of trying to connect, before the caller hears that the store is absent
 PAUSE: Final = 1.0  # seconds in which the next caller hears so at once
+ANSWERS_WITHIN: Final = 120.0  # seconds; a server that says nothing for longer counts as gone
 _IDLE: Final = 60_000  # ms that a transaction may do nothing: a hub that froze holds up no other for longer
 _LOCK: Final = 20_000  # ms that one statement waits for another's commit
 _PREPARED: Final = 1000  # statements that stay prepared on a connection
@@ -45,6 +48,18 @@ _OPTIONS: Final = {
     "tcp_keepalives_count": 3,
     "jit": "off",  # for queries of minutes; ours take less than its compiling
 }
+
+
+class _Bounded(psycopg.Connection[Any]):
+    """Does not wait for ever: the machine of a server that is frozen keeps a connection alive that nobody answers."""
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        try:
+            return super().wait(gen, interval, ANSWERS_WITHIN if timeout is None else timeout)
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None and self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()  # what was asked is in doubt: nothing more is said on it, also no ROLLBACK
+            raise
 
 
 class Connections:
@@ -109,7 +124,7 @@ class Connections:
         reraise=True,
     )
     def _try(self) -> Connection:
-        connection = psycopg.connect(**self._wanted)
+        connection = _Bounded.connect(**self._wanted)
         try:
             _settle(connection)
             self._ready(connection)

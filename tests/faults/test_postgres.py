@@ -4,19 +4,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
 from schakel.errors import ConfigurationError, Unacceptable
+from schakel.store import connections_postgres
 from schakel.store.database_postgres import create_tables
 from schakel.store.postgres import PostgresDatabase
 from schakel.store.sql import Opening, SqlStore
 from schakel.store.terms import Terms
 from tests.conformance.store_cases import CAUSES, TIMES, Decider, TestSigner, accept_one, arrival
+from tests.faults.proxy import BLACKHOLE, open_proxy
 from tests.support.private import Postgres
 
+ENOUGH = 90.0  # seconds, on a busy machine; nobody would have waited less than for ever
 TERMS = Terms(alarms=TIMES, causes=CAUSES)
 
 # The first so many messages are refused in the server's own words; a sequence counts on when a transaction is undone.
@@ -66,6 +70,15 @@ async def until_well(store: SqlStore) -> None:
             return
         await asyncio.sleep(0.1)
     pytest.fail("the store does not come back")
+
+
+async def until_taken(store: SqlStore) -> None:
+    for _ in range(300):
+        with contextlib.suppress(Unacceptable):
+            await accept_one(store, Decider())
+            return
+        await asyncio.sleep(0.1)
+    pytest.fail("the store takes nothing")
 
 
 async def until_one_waits(side: psycopg.Connection[tuple[object, ...]]) -> None:
@@ -124,6 +137,27 @@ async def test_connections_that_the_server_ended_are_made_anew_unseen(
         assert count(side, "message") == 2
     finally:
         await store.aclose()
+
+
+@pytest.mark.fault("PostgreSQL frozen: connections stand and nothing answers; later they go on, or are torn down")
+@pytest.mark.parametrize("reads", [True, False], ids=["reading", "writing"])
+async def test_a_frozen_server_is_waited_for_no_longer_than_so(
+    url: str, monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    monkeypatch.setattr(connections_postgres, "ANSWERS_WITHIN", 1.0)
+    async with open_proxy(url) as proxy:
+        store = await asyncio.to_thread(opened, proxy.through(url))  # the proxy runs in this loop
+        try:
+            await accept_one(store, Decider())
+            await store.alarms()
+            await proxy.set(BLACKHOLE)
+            with pytest.raises(Unacceptable) as refused:
+                await asyncio.wait_for(store.alarms() if reads else accept_one(store, Decider()), ENOUGH)
+            assert refused.value.findings[0].rule == "store:absent"
+            await proxy.heal()
+            await until_taken(store)
+        finally:
+            await store.aclose()
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01", "55P03"])
