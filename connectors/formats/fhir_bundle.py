@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from schakel.errors import Finding, Malformed
@@ -47,12 +48,19 @@ class Resource:
 def type_of(body: Any) -> str:
     """The resource's type, or "" when it has none that could be a FHIR type."""
     name = body.get("resourceType") if isinstance(body, dict) else None
-    return name if isinstance(name, str) and _TYPE.match(name) else ""
+    return name if isinstance(name, str) and _is_type(name) else ""
+
+
+@lru_cache(maxsize=1024)  # names come from senders: not without end
+def _is_type(name: str) -> bool:
+    return _TYPE.match(name) is not None
 
 
 def same_url(url: str) -> str:
     """The form in which URLs are compared: without version; a URN in lower case (RFC 8141)."""
-    url = _VERSION.sub("", url.strip())
+    url = url.strip()
+    if "/_history/" in url:
+        url = _VERSION.sub("", url)
     return url.lower() if url[:4].lower() == "urn:" else url
 
 
@@ -93,7 +101,7 @@ class Index:
                         en="The same fullUrl stands twice in the bundle.",
                     )
                 )
-            match = _ABSOLUTE.match(resource.full_url)
+            match = _ABSOLUTE.match(resource.full_url) if resource.full_url.startswith("http") else None
             if match and (match[2], match[3]) != (resource.type, resource.id):
                 self._by_name[match[2], match[3]].append(resource)
         if resource.id:
@@ -131,7 +139,7 @@ class Index:
         found = self._by_url.get(same_url(literal))
         if found is not None:
             return found
-        absolute = _ABSOLUTE.match(literal)
+        absolute = _ABSOLUTE.match(literal) if literal.startswith("http") else None
         if absolute:  # an entry that does not say its own URL may be the one meant; one that does is not
             named = self._by_name[absolute[2], absolute[3]]
             return _only([resource for resource in named if not resource.full_url])
@@ -139,7 +147,7 @@ class Index:
         return _only([r for r in self.resources if r.root is None and r.id == tail and not r.full_url])
 
     def _relative(self, kind: str, name: str, holder: Resource) -> Resource | None:
-        base = _ABSOLUTE.match(holder.full_url or "")
+        base = _ABSOLUTE.match(holder.full_url) if holder.full_url else None
         if base:
             found = self._by_url.get(same_url(f"{base[1]}/{kind}/{name}"))
             if found is not None:
@@ -155,6 +163,8 @@ def _only(found: list[Resource]) -> Resource | None:
 def identifier_keys(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The (system, value) pairs of a resource's business identifiers."""
     identifiers = body.get("identifier")
+    if identifiers is None:
+        return []
     items = identifiers if isinstance(identifiers, list) else [identifiers]
     return [key for item in items for key in _identifier_key(item)]
 

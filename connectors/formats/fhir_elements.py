@@ -33,6 +33,12 @@ _LINE: Final = re.compile(
     r"^(?P<street>.*\S)\s+(?P<number>[0-9]{1,5})(?P<rest>(?:\s*|-)[A-Za-z0-9][A-Za-z0-9 \-]{0,10})?$"
 )
 _SUFFIX: Final = re.compile(r"^(?P<letter>[A-Za-z])?(?:[\s\-]*(?P<addition>[A-Za-z0-9][A-Za-z0-9 \-]*))?$")
+_LINE_PARTS: Final = {
+    f"{HL7}iso21090-ADXP-{part}": part
+    for part in ("streetName", "houseNumber", "buildingNumberSuffix", "unitID", "additionalLocator")
+}
+_NUMBER: Final = re.compile(r"[0-9]{1,5}")
+_LETTER_APART: Final = re.compile(r"[A-Za-z][\s\-0-9]")
 _HOLLAND: Final = frozenset({"", "nl", "nld", "nederland", "netherlands", "the netherlands", "6030"})
 _ELSEWHERE: Final = frozenset({"work", "billing", "old", "WP", "BAD", "DIR", "PUB"})
 _MUNICIPALITY: Final = re.compile(r"^[0-9]{4}$")
@@ -69,7 +75,7 @@ def label(reading: Reading, concept: Node) -> str | None:
 
 def absent_reason(reading: Reading, node: Node, name: str) -> str | None:
     """The data-absent-reason beside a primitive, or on the element itself."""
-    if f"_{name}" not in node and "extension" not in node:
+    if "extension" not in node and f"_{name}" not in node:
         return None
     for holder in (reading.beside(node, name), node):
         reason = reading.text(reading.extension(holder, DATA_ABSENT), "valueCode")
@@ -81,6 +87,11 @@ def absent_reason(reading: Reading, node: Node, name: str) -> str | None:
 # -- names ------------------------------------------------------------------------------------------------------------
 
 _USES: Final = ("official", "usual", None, "temp", "nickname", "anonymous", "maiden")
+_FAMILY_PARTS: Final = {
+    f"{HL7}humanname-{part}": part for part in ("own-name", "own-prefix", "partner-name", "partner-prefix")
+}
+_QUALIFIER: Final = HL7 + "iso21090-EN-qualifier"
+_INITIALS: Final = re.compile(r"(?:\w{1,2}\.[ \-]?)+")
 
 
 def human_name(reading: Reading, holder: Node) -> Plain:
@@ -88,17 +99,17 @@ def human_name(reading: Reading, holder: Node) -> Plain:
     names = [name for name in reading.nodes(holder, "name") if name.get("use") != "old"]
     if not names:
         return {}
-    name = min(names, key=lambda item: _USES.index(item.get("use")) if item.get("use") in _USES else len(_USES))
+    name = names[0] if len(names) == 1 else min(names, key=_use)
     reading.touch(name, "use", "period", "prefix", "suffix")
     text = reading.text(name, "text")
     family, prefix, married = _family(reading, name)
     given, initials, calls = _given(reading, name)
-    titles = [title for part in ("prefix", "suffix") for title in reading.texts(name, part) if title]
+    titles = [title for part in ("prefix", "suffix") if part in name for title in reading.texts(name, part) if title]
     for other in names:
         if other is not name and other.get("use") in ("usual", "nickname") and not other.get("family"):
             reading.touch(other, "use", "text")
             calls += [call for call in reading.texts(other, "given") if call]
-    spoken = text or " ".join(part for part in (given, reading.text(name, "family") if married else None) if part)
+    spoken = text or " ".join([part for part in (given, reading.text(name, "family") if married else None) if part])
     if calls and (text or "") and not any(call in (text or "") for call in calls):
         spoken = f"{spoken} ({', '.join(calls)})"
     says_more = not family or married or titles or calls
@@ -115,22 +126,25 @@ def human_name(reading: Reading, holder: Node) -> Plain:
     )
 
 
+def _use(name: Node) -> int:
+    """The name by which somebody goes stands first."""
+    use = name.get("use")
+    return _USES.index(use) if use in _USES else len(_USES)
+
+
 def _family(reading: Reading, name: Node) -> tuple[str | None, str | None, bool]:
     """(family, prefix, whether a partner's name goes with it)."""
     family = reading.text(name, "family")
-    parts = reading.beside(name, "family")
-    own, prefix, partner, partner_prefix = (
-        reading.text(reading.extension(parts, HL7 + "humanname-" + part), "valueString")
-        for part in ("own-name", "own-prefix", "partner-name", "partner-prefix")
-    )
+    parts = reading.extension_texts(reading.beside(name, "family"), _FAMILY_PARTS)
+    own, prefix, partner = parts.get("own-name"), parts.get("own-prefix"), parts.get("partner-name")
     if own:
         return own, prefix, partner is not None
     if partner:
-        return partner, partner_prefix, False
+        return partner, parts.get("partner-prefix"), False
     if family and prefix and family.lower().startswith(prefix.lower() + " "):
         return family[len(prefix) + 1 :].strip(), prefix, False
-    match = _PREFIXES.match(family or "")
-    if match and prefix is None:
+    match = _PREFIXES.match(family) if family and prefix is None else None
+    if match:
         return match[2], match[1], False
     return family, prefix, False
 
@@ -139,12 +153,11 @@ def _given(reading: Reading, name: Node) -> tuple[str | None, str | None, list[s
     """(given names, initials, call names), told apart by the qualifier, else by the look of `J.`."""
     given, initials, calls = [], [], []
     for position, text in enumerate(reading.texts(name, "given")):
-        qualifier = reading.text(
-            reading.extension(reading.beside(name, "given", position), HL7 + "iso21090-EN-qualifier"), "valueCode"
-        )
+        beside = reading.beside(name, "given", position)
+        qualifier = reading.text(reading.extension(beside, _QUALIFIER), "valueCode") if beside else None
         if not text:
             continue
-        if qualifier == "IN" or (qualifier is None and re.fullmatch(r"(?:\w{1,2}\.[ \-]?)+", text)):
+        if qualifier == "IN" or (qualifier is None and _INITIALS.fullmatch(text)):
             initials.append(text)
         elif qualifier == "CL":
             calls.append(text)
@@ -161,8 +174,10 @@ def address(reading: Reading, node: Node) -> Plain:
     secret, exact}. `use` is the nl-core AddressType (or our own word) where there is one, else FHIR's. `exact`: the
     parts are as a hub wrote them. Work, billing and old addresses are not read: they say nothing about where somebody
     is."""
-    kind = reading.node(reading.extension(node, ADDRESS_TYPE), "valueCodeableConcept")
-    use = next((token.partition("|")[2] for token in tokens(reading, kind)), None)
+    extended = "extension" in node
+    kind = reading.node(reading.extension(node, ADDRESS_TYPE), "valueCodeableConcept") if extended else {}
+    codings = tokens(reading, kind)
+    use = codings[0].partition("|")[2] if codings else None
     if use is None:
         use = "postal" if node.get("type") == "postal" else reading.text(node, "use")
     if use in _ELSEWHERE:
@@ -171,15 +186,14 @@ def address(reading: Reading, node: Node) -> Plain:
     country = reading.text(node, "country")
     codes = _specified(reading, node, "country")
     foreign = (country or "").lower() not in _HOLLAND and not any(code.lower() in _HOLLAND for code in codes)
-    parts = reading.extension(node, ADDRESS_PARTS)
+    parts = reading.extension(node, ADDRESS_PARTS) if extended else {}
     if parts:
         foreign = reading.truth(reading.extension(parts, "foreign"), "valueBoolean") is True
     lines = [line for line in reading.texts(node, "line") if line] if foreign else []
     district = reading.text(node, "district")
     hidden = (
-        reading.truth(reading.extension(node, SECRET_ADDRESS), "valueBoolean") is True
-        or absent_reason(reading, node, "line") == "masked"
-    )
+        extended and reading.truth(reading.extension(node, SECRET_ADDRESS), "valueBoolean") is True
+    ) or absent_reason(reading, node, "line") == "masked"
     found = compact(
         {
             **(_parts(reading, node, parts) if parts else {}),
@@ -194,10 +208,13 @@ def address(reading: Reading, node: Node) -> Plain:
     )
     if not found and not hidden:
         return {}
-    period = reading.node(node, "period")
-    reading.touch(period, "start")
-    said = compact({"use": use, **found, "end": reading.text(period, "end")}) | {"foreign": foreign, "secret": hidden}
-    return said | ({"exact": True} if parts else {})
+    said = compact({"use": use}) | found
+    if "period" in node:
+        period = reading.node(node, "period")
+        reading.touch(period, "start")
+        said |= compact({"end": reading.text(period, "end")})
+    said |= {"foreign": foreign, "secret": hidden}
+    return said | {"exact": True} if parts else said
 
 
 def _specified(reading: Reading, node: Node, name: str) -> list[str]:
@@ -212,14 +229,11 @@ def _street(reading: Reading, node: Node) -> Plain:
     """Street and number from the parts in the extensions, else from the first line (or text) as it is written."""
     lines = reading.texts(node, "line")
     for position, line in enumerate(lines):
-        holder = reading.beside(node, "line", position)
-        parts = {
-            part: reading.text(reading.extension(holder, HL7 + "iso21090-ADXP-" + part), "valueString")
-            for part in ("streetName", "houseNumber", "buildingNumberSuffix", "unitID", "additionalLocator")
-        }
-        if parts["streetName"] or parts["houseNumber"]:
-            suffix = " ".join(p for p in (parts["buildingNumberSuffix"], parts["unitID"]) if p)
-            return _numbered(parts["streetName"] or line, parts["houseNumber"], suffix)
+        parts = reading.extension_texts(reading.beside(node, "line", position), _LINE_PARTS)
+        street, number = parts.get("streetName"), parts.get("houseNumber")
+        if street or number:
+            suffix = " ".join([parts[part] for part in ("buildingNumberSuffix", "unitID") if part in parts])
+            return _numbered(street or line, number, suffix)
     written = next((line for line in lines if line), None) or reading.text(node, "text")
     match = _LINE.match(written or "")
     if match is None:
@@ -236,13 +250,13 @@ def _parts(reading: Reading, node: Node, parts: Node) -> Plain:
 
 def _numbered(street: str | None, number: str | None, suffix: str) -> Plain:
     number = (number or "").strip()
-    if not re.fullmatch(r"[0-9]{1,5}", number):
+    if not _NUMBER.fullmatch(number):
         return {"street": " ".join(part for part in (street, number, suffix) if part) or None}
     match = _SUFFIX.match(suffix.strip())
     if match is None or len(match["addition"] or "") > 10:
         return {"street": street, "houseNumber": number, "addition": suffix[:10]}
     letter, addition = match["letter"], match["addition"]
-    if letter and addition and not re.match(r"^[A-Za-z][\s\-0-9]", suffix):  # "hs", "bis": one word, not a letter
+    if letter and addition and not _LETTER_APART.match(suffix):  # "hs", "bis": one word, not a letter
         letter, addition = None, suffix.strip()
     return {"street": street, "houseNumber": number, "houseLetter": letter, "addition": addition}
 
@@ -251,6 +265,8 @@ def telecoms(reading: Reading, holder: Node) -> tuple[list[Plain], str | None]:
     """(phones {number, safe, note}, first e-mail address), best rank first; what is no longer in use is left out."""
     phones: list[Plain] = []
     email: str | None = None
+    if "telecom" not in holder:
+        return phones, email
     for item in sorted(reading.nodes(holder, "telecom"), key=_rank):
         if item.get("use") == "old":
             continue
@@ -274,6 +290,8 @@ def _phone(reading: Reading, item: Node) -> Plain:
         return {}
     reading.touch(item, "system", "use", "rank", "period")
     _specified(reading, item, "system")  # mobile or not: nothing hangs on it
+    if "extension" not in item:
+        return {"number": number}
     safe = reading.truth(reading.extension(item, SAFE_TO_CALL), "valueBoolean")
     note = reading.text(reading.extension(item, COMMENT), "valueString")
     return compact({"number": number, "note": note}) | ({} if safe is None else {"safe": safe})

@@ -63,21 +63,27 @@ _MAX_REFERENCE: Final = 200
 
 def check_version(bundle: Mapping[str, Any]) -> None:
     """Raises UnsupportedFormat when an element tells that this is another FHIR version than R4."""
-    resources = [("Bundle", bundle)]
     entries = bundle.get("entry")
-    for position, entry in enumerate(entries if isinstance(entries, list) else []):
-        body = entry.get("resource") if isinstance(entry, dict) else None
-        if isinstance(body, dict):
-            resources.append((f"Bundle.entry[{position}].resource", body))
-    for place, body in resources:
+    bodies = (
+        [entry.get("resource") if isinstance(entry, dict) else None for entry in entries or ()]
+        if (isinstance(entries, list))
+        else []
+    )
+    for position, body in enumerate([bundle, *bodies], start=-1):
+        if not isinstance(body, dict):
+            continue
         kind = type_of(body)
-        tells = {name: version for name, version in _TELLS.get(kind, {}).items() if name in body}
+        known = _TELLS.get(kind)
+        if known is None and kind not in _OTHER_TYPES:
+            continue
+        tells = {name: version for name, version in known.items() if name in body} if known else {}
         code = body.get("code")
         if kind == "ServiceRequest" and isinstance(code, dict) and {"concept", "reference"} & set(code):
             tells["code"] = "R5"
         if kind in _OTHER_TYPES:
             tells["resourceType"] = _OTHER_TYPES[kind]
         for name, version in tells.items():
+            place = "Bundle" if position < 0 else f"Bundle.entry[{position}].resource"
             raise UnsupportedFormat(
                 Finding(
                     place=f"{place}.{name}",
@@ -182,8 +188,9 @@ def parking_findings(used: Iterable[Resource], *, modified: bool) -> list[Findin
             found.append(Finding(f"{resource.place}.status", "task-status", nl, en))
         if "implicitRules" in resource.body:
             found.append(_modifier(f"{resource.place}.implicitRules"))
-        body = {name: value for name, value in resource.body.items() if modified and name != "contained"}
-        found += [_modifier(place) for place in _modifiers(body, resource.place)]
+        if modified:
+            body = {name: value for name, value in resource.body.items() if name != "contained"}
+            found += [_modifier(place) for place in _modifiers(body, resource.place)]
     return found
 
 

@@ -15,6 +15,7 @@ Plain = dict[str, Any]
 
 _ASIDE: Final = frozenset({"resourceType", "id", "fhir_comments"})  # say nothing about the household
 _AT_ROOT: Final = _ASIDE | {"meta", "language", "contained", "text"}  # judged elsewhere, or the same in prose
+_EXTENDING: Final = frozenset({"extension", "modifierExtension"})
 _NOTHING: Final[Node] = {}
 _NOBODY: Final[frozenset[str]] = frozenset()
 # Whose extensions are named in the silent-loss report; any other URL is its sender's own text.
@@ -41,7 +42,7 @@ class Reading:
     def text(self, node: Node, name: str) -> str | None:
         """A non-empty string, stripped; anything else is nothing."""
         value = node.get(name)
-        if not isinstance(value, str):
+        if value is None or not isinstance(value, str):
             return None
         self._seen[id(node)].add(name)
         return value.strip() or None
@@ -58,15 +59,22 @@ class Reading:
         value = node.get(name)
         if value is None:
             return []
-        found: list[Node] = [
-            item for item in (value if isinstance(value, list) else (value,)) if isinstance(item, dict)
-        ]
+        if value.__class__ is dict:
+            found: list[Node] = [value]
+        elif value.__class__ is list:
+            found = [item for item in value if item.__class__ is dict]
+        else:
+            return []
         if found:
             self._seen[id(node)].add(name)
         return found
 
     def node(self, node: Node, name: str) -> Node:
-        return _first(self.nodes(node, name)) if name in node else _NOTHING
+        """The first of them; an empty one when there is none."""
+        if name not in node:
+            return _NOTHING
+        found = self.nodes(node, name)
+        return found[0] if found else _NOTHING
 
     def texts(self, node: Node, name: str) -> list[str | None]:
         """The strings of a repeating primitive; None keeps a place."""
@@ -91,19 +99,51 @@ class Reading:
         if items is None:
             return []
         found: list[Node] = []
-        for item in items if isinstance(items, list) else (items,):
-            if isinstance(item, dict) and item.get("url") == url:
+        for item in items if items.__class__ is list else (items,):
+            if item.__class__ is dict and item.get("url") == url:
                 self._extensions.add(id(item))
                 self._seen[id(item)].add("url")
                 found.append(item)
         return found
 
     def extension(self, node: Node, url: str) -> Node:
-        return _first(self.extensions(node, url)) if "extension" in node else _NOTHING
+        """The first of them; an empty one when there is none."""
+        if "extension" not in node:
+            return _NOTHING
+        found = self.extensions(node, url)
+        return found[0] if found else _NOTHING
+
+    def extension_texts(self, node: Node, known: Mapping[str, str], element: str = "valueString") -> dict[str, str]:
+        """{name: text} of the extensions whose URL is in `known` (URL → name), of equal ones the first: as `text` of
+        `extension` for each of them, and the extensions are gone through once."""
+        found: dict[str, str] = {}
+        items = node.get("extension")
+        if items is None:
+            return found
+        met: set[str] = set()
+        for item in items if items.__class__ is list else (items,):
+            url = item.get("url") if item.__class__ is dict else None
+            name = known.get(url) if url.__class__ is str else None
+            if name is None:
+                continue
+            self._extensions.add(id(item))
+            seen = self._seen[id(item)]
+            seen.add("url")
+            value = item.get(element)
+            if name in met or value.__class__ is not str:
+                met.add(name)
+                continue
+            met.add(name)
+            seen.add(element)
+            if text := value.strip():
+                found[name] = text
+        return found
 
     def beside(self, node: Node, name: str, position: int | None = None) -> Node:
         """The `_name` object beside a primitive (of item `position` of a repeating one)."""
         value = node.get("_" + name)
+        if value is None:
+            return _NOTHING
         if position is not None:
             value = value[position] if isinstance(value, list) and position < len(value) else None
         if not isinstance(value, dict):
@@ -120,26 +160,28 @@ class Reading:
     def _collect(self, found: list[str], node: Node, path: _Steps, aside: Collection[str] = _ASIDE) -> None:
         seen, settled = self._seen.get(id(node), _NOBODY), self._settled.get(id(node), _NOBODY)
         for name, value in node.items():
-            if name in aside or name in settled:
-                continue
-            if name in ("extension", "modifierExtension"):
-                self._collect_extensions(found, value, (path, name))
-            elif name not in seen:
+            if name in _EXTENDING:
+                if name not in settled:
+                    self._collect_extensions(found, value, (path, name))
+            elif name in seen:
+                kind = value.__class__
+                if kind is str or name in settled or name in aside:
+                    continue
+                if kind is dict:
+                    self._collect(found, value, (path, name))
+                elif kind is list:
+                    for item in value:
+                        if item.__class__ is dict:
+                            self._collect(found, item, (path, name))
+            elif name not in settled and name not in aside:
                 found.append(_written((path, name)))
-            elif isinstance(value, dict):
-                self._collect(found, value, (path, name))
-            elif isinstance(value, list):
-                for item in value:
-                    if isinstance(item, dict):
-                        self._collect(found, item, (path, name))
 
     def _collect_extensions(self, found: list[str], value: Any, path: _Steps) -> None:
-        for item in _list(value):
-            here = (path, item)
+        for item in value if value.__class__ is list else (value,):
             if id(item) not in self._extensions:
-                found.append(_written(here))
-            elif isinstance(item, dict):
-                self._collect(found, item, here)
+                found.append(_written((path, item)))
+            elif item.__class__ is dict:
+                self._collect(found, item, (path, item))
 
 
 _Steps = tuple[Any, Any]  # (the steps before, the last one); a step is a name, or the extension that it is
@@ -158,10 +200,6 @@ def _written(steps: _Steps) -> str:
     return _cut("".join(reversed(parts)))
 
 
-def _first(found: list[Node]) -> Node:
-    return found[0] if found else _NOTHING
-
-
 def spoken(name: str) -> str:
     """A name that FHIR R4 has (`_name` too); any other is the sender's own text, and can be somebody's."""
     return name if name.removeprefix("_") in _r4_names() else UNKNOWN
@@ -171,10 +209,6 @@ def spoken(name: str) -> str:
 def _r4_names() -> frozenset[str]:
     lines = files("connectors").joinpath("formats", "fhir_r4_names.txt").read_text("utf-8").splitlines()
     return frozenset(name for line in lines if not line.startswith("#") for name in line.split())
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _url(extension: Any) -> str:
