@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What a table of fields allows of a message, compiled: keeps those fields of its JSON form and drops the others.
 
-Where nothing below a field can be judged (it is in no class that secrecy or persons can cut), keeping is all there is
-to do. That is decided here, once per table: per message there is one look per field that the document has.
+Where nothing below a field can be judged (it is in no class that is cut in this household), keeping is all there is to
+do. That is decided here, once per table: per message there is one look per field that the document has.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from schakel.message import Address, Phone, Sensitivity
 
 Keep = Callable[[Any], Any]
 
-JUDGED: Final = frozenset(
-    {Sensitivity.FREE_TEXT, Sensitivity.CONTACT, Sensitivity.REPORTER, Sensitivity.WHEREABOUTS}
-)  # who somebody is, the table alone decides
-_PLACES: Final = (Address, Phone)  # are shown or not as a whole
+Judging = frozenset[Sensitivity | type[BaseModel]]
+
+EVERYTHING: Final[Judging] = frozenset(  # who somebody is, the table alone decides
+    {Sensitivity.FREE_TEXT, Sensitivity.CONTACT, Sensitivity.REPORTER, Sensitivity.WHEREABOUTS, Address, Phone}
+)
+REPORTER: Final[Judging] = frozenset({Sensitivity.FREE_TEXT, Sensitivity.REPORTER})  # by whom nobody else is hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +43,20 @@ class Allowed:
     keep: Keep
 
 
-def allowed_of(node: FieldNode, paths: frozenset[str], path: str = "") -> Allowed:
-    """`paths`: the dotted JSON paths of what is allowed and of what leads to it."""
+def allowed_of(node: FieldNode, paths: frozenset[str], judging: Judging, path: str = "") -> Allowed:
+    """`paths`: the dotted JSON paths of what is allowed and of what leads to it. `judging`: the classes of fields, and
+    the models that are shown or not as a whole, by which something can be cut."""
     below = {name: f"{path}.{name}" if path else name for name in node.children}
-    children = {name: allowed_of(node.children[name], paths, place) for name, place in below.items() if place in paths}
+    children = {
+        name: allowed_of(node.children[name], paths, judging, place) for name, place in below.items() if place in paths
+    }
     return Allowed(
         attribute=node.attribute,
         model=node.model,
         many=node.many,
         classes=node.classes,
         children=children,
-        judged=bool(node.classes & JUDGED) or node.model in _PLACES or any(each.judged for each in children.values()),
+        judged=bool(node.classes & judging) or node.model in judging or any(each.judged for each in children.values()),
         keep=_keep(node, {name: child.keep for name, child in children.items()}),
     )
 

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any, Final, get_args
 
 from schakel import region as tables
-from schakel.allowed import Allowed, allowed_of
+from schakel.allowed import EVERYTHING, REPORTER, Allowed, allowed_of
 from schakel.errors import ConfigurationError, Finding, PoisonDelivery
 from schakel.fields import FieldNode, covers, field_tree, leaves
 from schakel.identity import address_keys, contact_key, digits, plain, postcode_key
@@ -87,6 +87,14 @@ class Original:
         return cls(message, message.to_json())
 
 
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """A row of the table: where anything can be judged, and where only a masked reporter is protected."""
+
+    everything: Allowed
+    reporter: Allowed
+
+
 class Disclosure:
     """The region's table, compiled. Pure: the same message, role, recipient and secrecy give the same view."""
 
@@ -103,7 +111,10 @@ class Disclosure:
             (row.role, programme): row for row in table.roles for programme in row.programmes
         }
         self._allowed = {key: self._below(row.fields) for key, row in self._rows.items()}
-        self._trees = {key: allowed_of(self._tree, allowed) for key, allowed in self._allowed.items()}
+        self._views = {
+            key: _Allowed(allowed_of(self._tree, allowed, EVERYTHING), allowed_of(self._tree, allowed, REPORTER))
+            for key, allowed in self._allowed.items()
+        }
 
     def may_see(self, role: str, programme: str) -> frozenset[str]:
         """The leaves that this role can ever get in this programme: the static proof. Empty: nothing."""
@@ -136,7 +147,7 @@ class Disclosure:
         merged = secrecy.merge(original.message, self._blind)
         whom = serving(recipient.serves, serves)
         cut = _Cut(original.message, row, whom, merged, self._blind, self._withheld, rules)
-        document = cut.document(original.document, self._trees[role, programme])
+        document = cut.document(original.document, self._views[role, programme])
         document["schema"] = VIEW
         document["case"] = {**document.get("case", {}), "reference": case_reference}
         if request is not None:
@@ -226,11 +237,15 @@ class _Cut:
         reporter = message.reporter
         self._masked = reporter is not None and reporter.masked and not row.reporter
 
-    def document(self, document: Mapping[str, Any], allowed: Allowed) -> dict[str, Any]:
+    def document(self, document: Mapping[str, Any], allowed: _Allowed) -> dict[str, Any]:
         """What remains of the whole message."""
-        if not (self._secret or self._outsider or self._masked):
-            return allowed.keep(document) or {}  # nobody and nothing is protected: the table alone cuts
-        return self.object(document, self._message, allowed, self._general) or {}
+        if self._secret or self._outsider:
+            kept = self.object(document, self._message, allowed.everything, self._general)
+        elif self._masked:
+            kept = self.object(document, self._message, allowed.reporter, self._general)
+        else:
+            kept = allowed.everything.keep(document)  # nobody is protected: the table alone cuts
+        return kept or {}
 
     @cached_property
     def _hidden(self) -> frozenset[Side]:
