@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from schakel.errors import Finding, LeaseLost
 from schakel.feedback import SOURCE, carries_case
@@ -80,13 +80,12 @@ WHERE l.token IS NOT NULL AND l.lease_until < :now ORDER BY l.lease_until
 # Heads of free lanes that are due. A late one goes out of order; a parked one blocks nobody; a waiting or sending one
 # blocks what comes after it. An open breaker lets nothing through until its time, then one probe at a time; a pause
 # lets nothing through until it ends.
-DUE: Final = """
+_DUE: Final = """
 SELECT d.id, d.recipient, d.case_id, d.crashes, r.breaker_open_until IS NOT NULL AS probe
 FROM delivery d
 JOIN recipient r ON r.partner = d.recipient
-WHERE d.state = 'waiting' AND d.next_at <= :now
+WHERE d.state = 'waiting' AND d.next_at <= :now {among}
     AND (SELECT l.token FROM lane l WHERE l.recipient = d.recipient AND l.case_id = d.case_id) IS NULL
-    AND (:every = 1 OR d.id = ANY(:only))
     AND NOT d.recipient = ANY(:passing_over)
     AND (d.late = 1 OR NOT EXISTS (
         SELECT 1 FROM delivery e
@@ -97,6 +96,9 @@ WHERE d.state = 'waiting' AND d.next_at <= :now
     AND NOT EXISTS (SELECT 1 FROM pause WHERE pause.partner = d.recipient AND pause.ends_at > :now)
 ORDER BY d.crashes > 0 DESC, d.urgency = 'crisis' DESC, d.next_at, d.recipient, d.number
 LIMIT :window"""
+DUE: Final = _DUE.format(among="")
+# Found by their ids: looking through all that waits would take longer with each one more that waits.
+DUE_AMONG: Final = _DUE.format(among="AND d.id = ANY(:only)")
 
 # Who probes a recipient whose breaker is open: one at a time, over all processes. Whoever does not get the lock at once
 # leaves it, so nobody waits; whoever gets it looks again whether another took a lane in between.
@@ -171,14 +173,10 @@ class Choice:
     only: Sequence[str] | None
     passing_over: Sequence[str]
 
-    def named(self) -> dict[str, Any]:
-        """For DUE; its window has room for what cannot be had together."""
-        return {
-            "every": int(self.only is None),
-            "only": list(self.only or ()),
-            "passing_over": list(self.passing_over),
-            "window": 4 * self.limit + 64,
-        }
+    def due(self, db: Db, now: datetime) -> list[Row]:
+        """Rows of DUE; its window has room for what cannot be had together."""
+        known = {"now": text(now), "passing_over": list(self.passing_over), "window": 4 * self.limit + 64}
+        return db.all(DUE, **known) if self.only is None else db.all(DUE_AMONG, **known, only=list(self.only))
 
 
 def claim(db: Db, terms: Terms, choice: Choice, *, now: datetime) -> list[Claimed]:
@@ -187,7 +185,7 @@ def claim(db: Db, terms: Terms, choice: Choice, *, now: datetime) -> list[Claime
     chosen: list[Row] = []
     lanes: set[tuple[str, str]] = set()
     probed: set[str] = set()
-    for row in db.all(DUE, now=text(now), **choice.named()):
+    for row in choice.due(db, now):
         lane = (row["recipient"], row["case_id"])
         if lane in lanes or row["recipient"] in probed:
             continue
