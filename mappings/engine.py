@@ -249,7 +249,7 @@ class _Run:
     now: datetime
     findings: list[tuple[str, Finding]] = field(default_factory=list)
     evaluations: int = 0
-    deadline: float = field(default_factory=lambda: time.thread_time() + MAX_SECONDS)  # not of a busy machine's clock
+    deadline: float | None = None  # not of a busy machine's clock; from the first evaluation, as asking costs a call
     roots: dict[int, Any] = field(default_factory=dict)  # the document cut to an expression's read-set, by expression
 
     def at_once(self, joint: Joint) -> dict[str, Any] | None:
@@ -308,7 +308,10 @@ class _Run:
 
     def _evaluate(self, compiled: Compiled, scope: _Scope, *, test: bool = False) -> Any:
         self.evaluations += 1
-        if self.evaluations > MAX_EVALUATIONS or time.thread_time() > self.deadline:
+        used = time.thread_time()
+        if self.deadline is None:
+            self.deadline = used + MAX_SECONDS
+        if self.evaluations > MAX_EVALUATIONS or used > self.deadline:
             raise JsonataError("U1006", None)
         bindings: dict[str, Any] = {name: self.functions[name] for name in compiled.functions}
         if "index" in compiled.variables and scope.index is not None:
