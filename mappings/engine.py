@@ -32,7 +32,7 @@ from mappings.shape import Path as Place
 from mappings.shape import Read, Shape, prune, shape_of, under, union
 from mappings.survey import Place as Watched
 from mappings.survey import Survey
-from schakel import jsonata, jsonata_fallback
+from schakel import jsonata
 from schakel.errors import ConfigurationError, Finding, Unmappable
 from schakel.feedback import FEEDBACK
 from schakel.jsonata import JsonataError
@@ -128,7 +128,7 @@ def load_mapping(folder: Path, codebooks: CodebookShelf, *, engine: Engine = "jl
         for ignored in text.ignore:
             covered = union(covered, under(plain_path(ignored.path), True))
     versions = {"mapping": version, "language": LANGUAGE}
-    versions["engine"] = jsonata.ENGINE if engine == "jlens" else jsonata_fallback.ENGINE
+    versions["engine"] = _engine_version(engine)
     versions |= {f"codebook:{name}": book.version for name, book in sorted(books.items())}
     return CompiledMapping(
         name=text.mapping,
@@ -191,6 +191,14 @@ def to_answer(document: Mapping[str, Any]) -> Answer:
         return Answer.model_validate(document)
     except ValidationError as error:
         raise Unmappable("contradiction", *contradictions(error)) from None
+
+
+def _engine_version(engine: Engine) -> str:
+    if engine == "jlens":
+        return jsonata.ENGINE
+    from schakel.jsonata_fallback import ENGINE
+
+    return ENGINE
 
 
 def _shape(folder: Path, reads_kind: str | None) -> Shape:

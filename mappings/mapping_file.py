@@ -17,7 +17,6 @@ from mappings.functions import NAMES as FUNCTIONS
 from mappings.shape import Read
 from schakel.errors import ConfigurationError, Finding
 from schakel.jsonata import Expression, HostFunctions, JsonataError
-from schakel.jsonata_fallback import FallbackExpression
 from schakel.strict_yaml import Strict, fault, near, read_yaml
 
 Engine = Literal["jlens", "jsonatapy"]
@@ -183,6 +182,8 @@ class _Compiling:
                 blame("codebook-declared", f"codebook {double or single} is not under `codebooks`")
         try:
             if self.engine == "jsonatapy":
+                from schakel.jsonata_fallback import FallbackExpression  # 6 MB: for the day it is needed
+
                 names = frozenset(re.findall(r"\$([A-Za-z]\w*)", source))
                 return Compiled(FallbackExpression(source), names & VARIABLES, names & FUNCTIONS, None, None, None)
             expression = Expression(source, self.functions)

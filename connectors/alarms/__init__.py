@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 
-from connectors.alarms.smtp import SmtpAlarm
 from connectors.alarms.webhook import WebhookAlarm
 from connectors.channels.address import address_rule
 from schakel.errors import ConfigurationError, Finding
@@ -16,7 +15,11 @@ from schakel.settings import Settings
 def alarms(*, settings: Settings, hub_oin: str, clock: Clock) -> dict[str, AlarmSender]:
     """Every way by its name: `smtp` for `mail` of a region's alarm route, where there is a mail server;
     `webhook` for its `webhooks`."""
-    mail: tuple[AlarmSender, ...] = (SmtpAlarm(settings),) if settings.smtp_host else ()
+    mail: tuple[AlarmSender, ...] = ()
+    if settings.smtp_host:
+        from connectors.alarms.smtp import SmtpAlarm  # its library is 4 MB
+
+        mail = (SmtpAlarm(settings),)
     made: tuple[AlarmSender, ...] = (
         *mail,
         WebhookAlarm(
