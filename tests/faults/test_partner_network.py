@@ -29,6 +29,7 @@ ROUNDS: Final = 5 if LONG else 1
 LOAD: Final = (40, 80) if LONG else (12, 20)  # referrals during the fault
 BROKEN: Final = frozenset({"not-http", "connection-lost", "unreachable"})
 SILENT: Final = frozenset({"timeout", "connect-timeout"})
+TOO: Final = frozenset({"left-alone", "connection-lost"})  # the second: a partner closes what idled, just then
 SETTINGS: Final = {
     "SCHAKEL_SEND_TIMEOUT": "3",
     "SCHAKEL_HEADER_TIMEOUT": "2",
@@ -109,7 +110,7 @@ async def test_a_partner_behind_it_gets_all_in_the_end_and_nobody_else_waits(
         counts = await street.whole()
         failed = street.failed(since)
         told(street, fault.name, f"{count} referrals, attempts that failed {dict(failed)},", counts)
-        assert set(failed) <= reasons | {"left-alone"}
+        assert set(failed) <= reasons | TOO
         assert street.repeats(said) > 0 or not taken
 
 

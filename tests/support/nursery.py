@@ -130,7 +130,7 @@ class Nursery:
 
         with contextlib.suppress(SchakelError, ValueError, OSError):
             settings = Settings()
-            named = (settings.region, settings.region_overlay, settings.stuf_schemas, settings.validate_fhir)
+            named = (settings.region, settings.stuf_schemas, settings.validate_fhir)
             key = f"{named} {_content(settings.region_overlay)}"
             if key not in self._known:
                 read = bootstrap.read_configuration(settings)
@@ -184,11 +184,11 @@ def _command(arguments: list[str], configuration: Any) -> int:
 
 
 def _content(folder: Path | None) -> str:
-    """A digest of all that stands there."""
+    """A digest of all that stands there, wherever it is."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")) if folder else ():
-        if path.is_file():
-            digest.update(f"{path} {path.stat().st_size}\n".encode() + path.read_bytes())
+        if folder and path.is_file():
+            digest.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 
 

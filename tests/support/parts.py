@@ -162,7 +162,11 @@ async def open_parts(
     await recipients.start()
     write_overlay(folder / "overlay", load_region(region_folder("haaglanden")), recipients)
     own_settings = {**settings, **(beside or {})}
-    given = {name.removeprefix("SCHAKEL_").lower(): value for name, value in own_settings.items()}
+    given = {
+        name.removeprefix("SCHAKEL_").lower(): value
+        for name, value in own_settings.items()
+        if name.startswith("SCHAKEL_")  # and not what is the launcher's
+    }
     own = Settings(_env_file=None, home=folder / "home", region_overlay=folder / "overlay", **given)
     initialise(own)
     async with Parts(folder, recipients, settings, open_books(own), beside=beside or {}) as parts:

@@ -8,9 +8,11 @@ it can show after a crash of its own.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import os
+import socket
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -25,6 +27,7 @@ from starlette.routing import Route
 
 from schakel.demo import servers
 from schakel.demo.signature import Verifier
+from tests.support.private import free_port
 
 ALARMS: Final = "alarms"
 
@@ -48,6 +51,20 @@ async def takes(partner: str) -> int:
     return 204
 
 
+@functools.cache
+def _usual_port() -> int:
+    return free_port()
+
+
+def _door() -> socket.socket:
+    """On the same port for all tests of this process, one after the other, so that hubs are configured the same and
+    the nursery reads their configuration once; on another while that one is in use."""
+    try:
+        return servers.free_socket(_usual_port())
+    except OSError:
+        return servers.free_socket()
+
+
 @dataclass(slots=True)
 class Recipients:
     """All recipients of one hub, each under its own path. `behave` may be replaced while it runs."""
@@ -65,7 +82,7 @@ class Recipients:
             Route(f"/{ALARMS}", self._alarm, methods=["POST"]),
             Route("/{partner}", self._hook, methods=["POST"]),
         ]
-        self._server = await servers.start(Starlette(routes=routes))
+        self._server = await servers.start(Starlette(routes=routes), _door())
 
     async def aclose(self) -> None:
         if self._server is not None:
