@@ -98,7 +98,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="no new life of a hub begins after so many")
     parser.add_argument("--seed", default=os.environ.get("SCHAKEL_TEST_SEED") or str(secrets.randbelow(2**32)))
     parser.add_argument("--only", choices=("", "kills", "tests", "new"), default=os.environ.get("ONLY") or "",
-                        help="new: the marked tests whose fault is not in the table yet")  # fmt: skip
+                        help="new: the marked tests whose fault is not in the table yet, or failed")  # fmt: skip
     parser.add_argument("--nice", type=int, default=0)
     return parser.parse_args()
 
@@ -181,10 +181,10 @@ def _on(postgres: Postgres, rabbit: Rabbit, name: str) -> dict[str, str]:
 
 
 def _tests(only: str, day: str) -> bool:
-    """Every marked test in its long form; or those whose fault is not in the table yet."""
+    """Every marked test in its long form; or those whose fault is not in the table yet, or failed there."""
     wanted: list[str] = []
     if only == "new":
-        wanted = sorted(marked_faults() - {row.fault for row in read() if row.result != NOT_PLAYED})
+        wanted = sorted(marked_faults() - {row.fault for row in read() if row.result == WELL})
         if not wanted:
             return True
     with tempfile.TemporaryDirectory() as folder:
