@@ -25,7 +25,9 @@ _FHIR_ONLY: Final[Any] = {None: FHIR}  # the stubs know no default namespace
 _XHTML_ONLY: Final[Any] = {None: XHTML}
 _XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
 _DIV: Final = f"{{{XHTML}}}div"
-_IN_FHIR: Final = f"{{{FHIR}"
+_IN_FHIR: Final = f"{{{FHIR}}}"
+_BLANKS: Final = " \t\r\n"
+_VALUE_ALONE: Final = ["value"]
 _STRAY_TEXT: Final = "{text}"
 _OTHER: Final = "{other}"
 _INTEGER: Final = re.compile(r"^-?(?:0|[1-9][0-9]{0,9})$", re.ASCII)
@@ -60,10 +62,22 @@ def _resource_of(node: etree._Element) -> dict[str, Any]:
 
 def _complex_of(node: etree._Element, known: Table) -> dict[str, Any]:
     """The object of an element: its attributes, then its children by name, in the order of the document."""
-    made: dict[str, Any] = {name: value for name, value in _attributes(node)}
-    if _has_text(node):
+    made: dict[str, Any] = dict(_attributes(node)) if node.keys() else {}
+    text = node.text
+    stray = bool(text and text.strip(_BLANKS))
+    by_name: dict[str, list[etree._Element]] = {}
+    for child in node:
+        tag = child.tag
+        if tag.startswith(_IN_FHIR):
+            name = tag[len(_IN_FHIR) :]
+        else:
+            name = "div" if tag == _DIV else _OTHER + tag.rpartition("}")[2]
+        by_name.setdefault(name, []).append(child)
+        if not stray and (tail := child.tail) and tail.strip(_BLANKS):
+            stray = True
+    if stray:
         made[_STRAY_TEXT] = True
-    for name, children in _by_name(node).items():
+    for name, children in by_name.items():
         element = known.elements.get(name)
         if element is None:
             made[name] = _one_or_all([_unknown_of(child) for child in children])
@@ -88,6 +102,8 @@ def _value_of(node: etree._Element, element: Element) -> Any:
 
 def _primitives_of(nodes: list[etree._Element], element: Element) -> dict[str, Any]:
     """`name` with the values and `_name` with what stands beside them (id, extensions)."""
+    if len(nodes) == 1 and not element.many and _is_bare(nodes[0]):  # as nearly all of them
+        return {element.name: _scalar(nodes[0].get("value"), element)}
     values = [_scalar(node.get("value"), element) for node in nodes]
     beside = [_beside(node) or None for node in nodes]
     made: dict[str, Any] = {}
@@ -98,9 +114,14 @@ def _primitives_of(nodes: list[etree._Element], element: Element) -> dict[str, A
     return made
 
 
+def _is_bare(node: etree._Element) -> bool:
+    """A value, and nothing beside it."""
+    return len(node) == 0 and node.keys() == _VALUE_ALONE and not node.text
+
+
 def _beside(node: etree._Element) -> dict[str, Any]:
-    if len(node) == 0 and not node.text and len(node.attrib) == 1 and "value" in node.attrib:
-        return {}  # as nearly all of them
+    if _is_bare(node):
+        return {}
     made = _complex_of(node, table("Element"))
     made.pop("value", None)
     return made
@@ -124,15 +145,6 @@ def _unknown_of(node: etree._Element) -> Any:
     return _complex_of(node, NONE) or ""
 
 
-def _by_name(node: etree._Element) -> dict[str, list[etree._Element]]:
-    found: dict[str, list[etree._Element]] = {}
-    for child in node:
-        space, _, name = child.tag.rpartition("}")
-        ours = space == _IN_FHIR or child.tag == _DIV
-        found.setdefault(name if ours else _OTHER + name, []).append(child)
-    return found
-
-
 def _attributes(node: etree._Element) -> Iterator[tuple[str, str]]:
     for name, value in node.attrib.items():
         if not str(name).startswith(_XSI):  # schemaLocation and the like say nothing
@@ -140,9 +152,9 @@ def _attributes(node: etree._Element) -> Iterator[tuple[str, str]]:
 
 
 def _has_text(node: etree._Element) -> bool:
-    if node.text and node.text.strip(" \t\r\n"):
+    if node.text and node.text.strip(_BLANKS):
         return True
-    return any(tail and tail.strip(" \t\r\n") for tail in [child.tail for child in node])
+    return any(tail and tail.strip(_BLANKS) for tail in [child.tail for child in node])
 
 
 def _one_or_all(values: list[Any]) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from lxml import etree
 
-from connectors.formats.xml import local_name, text_of
+from connectors.formats.xml import text_of
 from schakel.errors import Finding
 
 STUF: Final = "http://www.egem.nl/StUF/StUF0301"
@@ -58,7 +58,7 @@ def convert(message: etree._Element, schema: Schema) -> tuple[dict[str, Any], li
 
 def short_name(element: etree._Element) -> str:
     """The local name without the StUF prefix that tells the group it comes from: inp.bsn → bsn."""
-    return local_name(element).rpartition(".")[2]
+    return element.tag.rpartition("}")[2].rpartition(".")[2]
 
 
 def _object(element: etree._Element, schema: Schema, place: str, reading: Reading, sink: _Sink) -> dict[str, Any]:
@@ -67,6 +67,8 @@ def _object(element: etree._Element, schema: Schema, place: str, reading: Readin
         sink = _Sink([], place)
     document: dict[str, Any] = {}
     seen: set[str] = set()
+    text = element.text
+    stray = bool(text and text.strip())
     for child in element:
         name = short_name(child)
         known = properties.get(name)
@@ -75,7 +77,9 @@ def _object(element: etree._Element, schema: Schema, place: str, reading: Readin
         else:
             _unknown(child, name, document)
         seen.add(name)
-    if (element.text and element.text.strip()) or any(child.tail and child.tail.strip() for child in element):
+        if not stray and (tail := child.tail) and tail.strip():
+            stray = True
+    if stray:
         reading.note(place, "stuf-text", "Tekst tussen elementen.", "Text between elements.")
     missing = [name for name in schema.get("required", ()) if name not in document]
     missing += [name for name in schema.get("x-present", ()) if name not in seen]  # there, if only without value
@@ -197,15 +201,17 @@ def _extra_elements(element: etree._Element) -> list[dict[str, str]]:
 
 def _without_value(element: etree._Element) -> str | None:
     """The reason when an element is there without value; one that has content counts as content all the same."""
-    if not element.attrib:
+    if not element.keys():
         return None
-    no_value = element.get(f"{{{STUF}}}noValue") or element.get("noValue")
-    nil = element.get(f"{{{XSI}}}nil") in ("true", "1")
+    no_value = element.get(_NO_VALUE) or element.get("noValue")
+    nil = element.get(_NIL) in ("true", "1")
     if len(element) or text_of(element) or not (nil or no_value):
         return None
     return no_value if no_value in _REASONS else "geenWaarde"
 
 
+_NO_VALUE: Final = f"{{{STUF}}}noValue"
+_NIL: Final = f"{{{XSI}}}nil"
 _REASONS: Final = ("nietOndersteund", "nietGeautoriseerd", "geenWaarde", "waardeOnbekend", "vastgesteldOnbekend")
 
 

@@ -102,10 +102,11 @@ def _within_bounds(root: etree._Element, max_depth: int) -> None:
             if elements > MAX_ELEMENTS:
                 nl, en = "heeft te veel elementen", "has too many elements"
                 raise Malformed(_finding(_line(element), "xml-elements", nl, en))
-            if len(element.attrib) > MAX_ATTRIBUTES:
+            if len(element.keys()) > MAX_ATTRIBUTES:
                 nl, en = "heeft te veel attributen", "has too many attributes"
                 raise Malformed(_finding(_line(element), "xml-attributes", nl, en))
-            if len(element.text or "") > MAX_TEXT:
+            text = element.text
+            if text and len(text) > MAX_TEXT:
                 raise Malformed(_finding(_line(element), "xml-text-size", "is te lang", "is too long"))
             below.extend(element)
         level = below

@@ -123,6 +123,12 @@ def test_the_digest_sees_a_change_of_content() -> None:
     first = FORMAT.read(ZOETERMEER).digest
     assert FORMAT.read(changed(ZOETERMEER, "Vuurdoornlaan", "Vuurdoornhof")).digest != first
     assert FORMAT.read(changed(ZOETERMEER, ">VT</JZ:soort", ">ZVH</JZ:soort")).digest != first
+    for part, other in (
+        (b'StUF:entiteittype="NPSNAT"', b'StUF:entiteittype="NPSNAT" StUF:verwerkingssoort="V"'),  # an attribute
+        (b"<ZKN:gerelateerde ", b"<ZKN:gerelateerde xmlns:ZKN='http://www.egem.nl/StUF/sector/bg/0310' "),  # another
+    ):
+        assert part in ZOETERMEER
+        assert FORMAT.read(ZOETERMEER.replace(part, other, 1)).digest != first
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------
