@@ -37,9 +37,13 @@ class Allowed:
     attribute: str
     model: type[BaseModel] | None
     many: bool
-    classes: frozenset[Sensitivity]
+    free_text: bool  # its classes, as far as something is cut by them
+    contact: bool
+    reporter: bool
+    whereabouts: bool
     children: Mapping[str, Allowed]  # by JSON name
     judged: bool
+    judges: Mapping[str, Allowed]  # those of `children` that are judged
     keep: Keep
 
 
@@ -54,8 +58,12 @@ def allowed_of(node: FieldNode, paths: frozenset[str], judging: Judging, path: s
         attribute=node.attribute,
         model=node.model,
         many=node.many,
-        classes=node.classes,
+        free_text=Sensitivity.FREE_TEXT in node.classes,
+        contact=Sensitivity.CONTACT in node.classes,
+        reporter=Sensitivity.REPORTER in node.classes,
+        whereabouts=Sensitivity.WHEREABOUTS in node.classes,
         children=children,
+        judges={name: each for name, each in children.items() if each.judged},
         judged=bool(node.classes & judging) or node.model in judging or any(each.judged for each in children.values()),
         keep=_keep(node, {name: child.keep for name, child in children.items()}),
     )

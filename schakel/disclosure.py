@@ -27,7 +27,6 @@ from schakel.message import (
     MemberRole,
     Phone,
     Reporter,
-    Sensitivity,
 )
 from schakel.secrecy import Blind, Secrecy, Side, event_addresses, side_of
 
@@ -236,30 +235,18 @@ class _Cut:
         self._outsider = f"serves-{serves}" if serves != "household" else None
         reporter = message.reporter
         self._masked = reporter is not None and reporter.masked and not row.reporter
+        self._hidden = secrecy.hidden_sides(message, blind) if self._secret else frozenset[Side]()
+        self._names = tuple(_names(reporter)) if reporter is not None and self._masked else ()
+        self._phone = digits(reporter.phone)[-9:] if reporter is not None and self._masked and reporter.phone else ""
 
     def document(self, document: Mapping[str, Any], allowed: _Allowed) -> dict[str, Any]:
         """What remains of the whole message."""
         if self._secret or self._outsider:
-            kept = self.object(document, self._message, allowed.everything, self._general)
-        elif self._masked:
-            kept = self.object(document, self._message, allowed.reporter, self._general)
-        else:
-            kept = allowed.everything.keep(document)  # nobody is protected: the table alone cuts
+            return self.object(document, self._message, allowed.everything, self._general) or {}
+        kept = allowed.everything.keep(document)  # where nobody is protected, the table alone cuts
+        if self._masked and allowed.reporter.judged and kept is not None:
+            kept = self._without_reporter(kept, allowed.reporter, self._general)
         return kept or {}
-
-    @cached_property
-    def _hidden(self) -> frozenset[Side]:
-        return self._secrecy.hidden_sides(self._message, self._blind) if self._secret else frozenset()
-
-    @cached_property
-    def _names(self) -> tuple[str, ...]:
-        reporter = self._message.reporter
-        return tuple(_names(reporter)) if reporter is not None and self._masked else ()
-
-    @cached_property
-    def _phone(self) -> str:
-        reporter = self._message.reporter
-        return digits(reporter.phone)[-9:] if reporter is not None and self._masked and reporter.phone else ""
 
     @cached_property
     def _others_contacts(self) -> frozenset[str]:
@@ -293,8 +280,10 @@ class _Cut:
         if not (self._names or self._phone):
             return None
         words = plain(text)
-        told = any(name in words for name in self._names) or (self._phone and self._phone in digits(text))
-        return "reporter-masked" if told else None
+        for name in self._names:
+            if name in words:
+                return "reporter-masked"
+        return "reporter-masked" if self._phone and self._phone in digits(text) else None
 
     def _no_address(self, address: Address) -> str | None:
         if self._secret and not self._secrecy.surely_elsewhere(address, self._blind):
@@ -359,6 +348,27 @@ class _Cut:
                     kept[name] = part
         return kept or None
 
+    def _without_reporter(self, kept: dict[str, Any], allowed: Allowed, scope: _Scope) -> dict[str, Any] | None:
+        """Of what the table has kept: what a masked reporter, and nobody else, leaves of it; None when nothing."""
+        for name, child in allowed.judges.items():
+            if name in kept:
+                value = kept[name]
+                if child.many:
+                    parts = [self._one_without_reporter(each, child, scope) for each in value]
+                    left: Any = [part for part in parts if part is not None] or None
+                else:
+                    left = self._one_without_reporter(value, child, scope)
+                if left is None:
+                    del kept[name]
+                elif left is not value:
+                    kept[name] = left
+        return kept or None
+
+    def _one_without_reporter(self, value: Any, allowed: Allowed, scope: _Scope) -> Any:
+        if allowed.model is None:
+            return self._leaf(value, value, allowed, scope)
+        return self._without_reporter(value, allowed, scope)
+
     def _field(self, document: Any, value: Any, allowed: Allowed, scope: _Scope) -> Any:
         one = self._leaf if allowed.model is None else self.object
         if not allowed.many:
@@ -367,18 +377,17 @@ class _Cut:
         return [part for part in parts if part is not None] or None
 
     def _leaf(self, document: Any, value: Any, allowed: Allowed, scope: _Scope) -> Any:
-        classes = allowed.classes
-        if Sensitivity.FREE_TEXT in classes:
+        if allowed.free_text:
             rule = scope.text(str(value))
             if rule is not None:
                 self._rules.add(rule)
                 return self._withheld
         rule = None
-        if Sensitivity.CONTACT in classes:
+        if allowed.contact:
             rule = scope.contact(str(value))
-        if Sensitivity.REPORTER in classes:
+        if allowed.reporter:
             rule = rule or scope.reporter
-        if Sensitivity.WHEREABOUTS in classes:
+        if allowed.whereabouts:
             rule = rule or scope.whereabouts
         if rule is not None:
             self._rules.add(rule)

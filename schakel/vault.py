@@ -67,7 +67,7 @@ class _Zstd(threading.local):
     """Packs and unpacks. Making a context costs more than using it, and threads cannot share one: each has its own."""
 
     def __init__(self) -> None:
-        self._packer = zstandard.ZstdCompressor(level=3)
+        self._packer = zstandard.ZstdCompressor(level=1)  # 3 takes half as long again, for 2 % less
         self._unpacker = zstandard.ZstdDecompressor()
 
     def pack(self, plain: bytes) -> bytes:
