@@ -12,13 +12,25 @@ from typing import Any, Final
 
 from mappings.shape import ANYTHING, UNKNOWN, Read, Shape, fits
 
+_EXAMPLES: Final = {bool: True, int: 1}  # of the kinds that fit whatever their value; a text may be empty
 _DEEPEST_KEPT: Final = 24  # a schema that contains itself goes on as deep as its messages do
 
 
 class Place:
     """One place of the documents of a mapping. Safe to share: what is added is the same whoever adds it."""
 
-    __slots__ = ("_depth", "_items", "_read", "_shape", "declared", "is_read", "path", "takes_text")
+    __slots__ = (
+        "_depth",
+        "_items",
+        "_read",
+        "_shape",
+        "declared",
+        "is_read",
+        "kinds",
+        "path",
+        "takes_fields",
+        "takes_text",
+    )
 
     def __init__(self, shape: Shape, read: Read, path: str = "", depth: int = 0) -> None:
         """`read`: what is taken of the value here; `path`: as losses and misfits say it, without positions."""
@@ -29,6 +41,8 @@ class Place:
         self.path = path
         self.is_read = read is True
         self.takes_text = shape.anything or "string" in shape.scalars
+        self.takes_fields = shape.anything or shape.is_object
+        self.kinds = frozenset(kind for kind, example in _EXAMPLES.items() if self.takes(example))
         self.declared: dict[str, Place] = {}  # by name; filled as messages hold them
 
     def field(self, name: str) -> Place | None:
@@ -56,10 +70,6 @@ class Place:
         path = self._path(name if pattern is not None and pattern.fullmatch(name) else UNKNOWN)
         read = self._below(name)
         return path, None if read == {} else Place(ANYTHING, read, path, self._depth + 1)
-
-    @property
-    def takes_fields(self) -> bool:
-        return self._shape.is_object or self._shape.anything
 
     @property
     def closed(self) -> bool:
@@ -110,17 +120,24 @@ class Survey:
             self.misfits[place.path] = "schema: type"
             return
         declared = place.declared
-        for name, each in value.items():
+        for name, each in value.items():  # most of what a message holds is looked at here, without a call of its own
             below = declared.get(name) or place.field(name)
+            kind = each.__class__
             if below is None:
                 self._look_at_stranger(name, each, place)
-            elif each.__class__ is not str:
-                self.look(each, below)
-            elif each:  # most of what a message holds is text: without a call of its own
-                if not below.takes_text:
-                    self.misfits[below.path] = "schema: type"
-                elif not below.is_read:
+            elif kind is str:
+                if each:
+                    if not below.takes_text:
+                        self.misfits[below.path] = "schema: type"
+                    elif not below.is_read:
+                        self.losses[below.path] = None
+            elif kind is dict:
+                self._look_into(each, below)
+            elif kind in below.kinds:
+                if not below.is_read:
                     self.losses[below.path] = None
+            else:
+                self.look(each, below)
 
     def _look_at_stranger(self, name: str, value: Any, place: Place) -> None:
         path, below = place.stranger(name)
