@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The host functions that a mapping can call: `$code`, `$moment`, `$partialDate`, `$postcode`, `$phone`; and on the
-way out `$stufMoment`, `$dutchTime`, `$urn` and `$mapping`."""
+way out `$stufMoment`, `$dutchTime`, `$urn` and `$mapping`; and `$yearsAgo`."""
 
 from __future__ import annotations
 
@@ -117,6 +117,15 @@ def urn(*parts: Any) -> str:
     return f"urn:uuid:{uuid5(URN_SPACE, name)}"
 
 
+def years_ago(years: Any, *, now: datetime) -> str:
+    """The day of receipt (UTC) so many whole years earlier, `JJJJ-MM-DD`: whoever was born later is younger. A bound to
+    compare texts with, so 29 February may come out of a year that has none."""
+    if isinstance(years, bool) or not isinstance(years, int | float) or not 0 <= years <= 150:
+        raise Unfit("mapping-error", "yearsAgo: takes a number of years")
+    utc = now.astimezone(UTC)
+    return f"{utc.year - int(years):04}-{utc.month:02}-{utc.day:02}"
+
+
 URN_SPACE: Final = UUID("5c3cd2b2-6f0c-5c3b-8f5a-0f0d5a4c1e77")  # ours; drawn once
 
 
@@ -155,11 +164,12 @@ def host_functions(
         "dutchTime": dutch_time,
         "urn": urn,
         "mapping": lambda: mapping,
+        "yearsAgo": lambda years: years_ago(years, now=now()),
     }
 
 
 NAMES: Final = frozenset(
-    {"code", "moment", "partialDate", "postcode", "phone", "stufMoment", "dutchTime", "urn", "mapping"}
+    {"code", "moment", "partialDate", "postcode", "phone", "stufMoment", "dutchTime", "urn", "mapping", "yearsAgo"}
 )
 
 

@@ -7,12 +7,32 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from mappings.codebook import Codebook, CodebookShelf, UnknownCode, read_codebook
-from mappings.functions import Unfit, host_functions, moment, partial_date, phone, postcode
+from mappings.functions import Unfit, host_functions, moment, partial_date, phone, postcode, years_ago
 from schakel.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("now", "years", "made"),
+    [
+        (datetime(2026, 11, 16, 9, tzinfo=UTC), 18, "2008-11-16"),
+        (datetime(2026, 11, 16, 9, tzinfo=UTC), 18.0, "2008-11-16"),  # the engine knows one kind of number
+        (datetime(2026, 1, 1, 0, 30, tzinfo=ZoneInfo("Europe/Amsterdam")), 0, "2025-12-31"),
+        (datetime(2028, 2, 29, 9, tzinfo=UTC), 18, "2010-02-29"),
+    ],
+)
+def test_years_ago(now: datetime, years: float, made: str) -> None:
+    assert years_ago(years, now=now) == made
+
+
+@pytest.mark.parametrize("years", [None, "18", True, -1, 151])
+def test_years_ago_takes_a_number_of_years(years: object) -> None:
+    with pytest.raises(Unfit):
+        years_ago(years, now=datetime(2026, 11, 16, 9, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(
