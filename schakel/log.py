@@ -7,13 +7,14 @@ name is replaced. Of an exception only its class and the place that raised it ar
 
 from __future__ import annotations
 
-import json
 import re
 import traceback
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Protocol, TextIO
+
+import orjson
 
 ALLOWED: Final = frozenset(
     {
@@ -79,7 +80,7 @@ class JsonLog:
             return
         at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         record = only_allowed({**fields, "event": event, "level": level, "timestamp": at})
-        self._write(json.dumps(record, separators=(",", ":")) + "\n")
+        self._write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE).decode())
         self._flush()
 
 
