@@ -59,6 +59,7 @@ SELECT id, programme, :kind, :digest, :strong, CASE WHEN closed_at IS NULL THEN 
 FROM case_file WHERE id = :case_id
 ON CONFLICT DO NOTHING"""
 
+FIRST_ORDER: Final = "INSERT INTO known_order (case_id, number, imposed_at) VALUES (:case_id, :number, :imposed_at)"
 # Orders: by number, else by time of imposition; one without number is the one with that time.
 ORDER_AT: Final = """
 INSERT INTO known_order (case_id, imposed_at) SELECT :case_id, :imposed_at
@@ -130,6 +131,9 @@ def write_case(db: Db, decision: Decision, *, now: datetime) -> None:
     for joined, secrecy in change.shared:
         db.put(SHARE_SECRECY, id=joined, secrecy=secrecy)
     add_keys(db, decision.case_id, decision.keys, programme=None if new is None else new.programme)
+    if new is not None:
+        _first_orders(db, decision.case_id, change.orders)
+        return
     for order in change.orders:
         add_order(db, decision.case_id, order)
 
@@ -230,6 +234,21 @@ def add_order(db: Db, case_id: str, order: KnownOrder) -> None:
     else:
         db.put(ORDER_NUMBERED, case_id=case_id, number=number, imposed_at=imposed_at)
         db.put(FORGET_UNNUMBERED, case_id=case_id, number=number)
+
+
+def _first_orders(db: Db, case_id: str, orders: Sequence[KnownOrder]) -> None:
+    """As `add_order` for each of them, of a case that knows none yet: nothing is there to look for."""
+    numbered: dict[bytes, str | None] = {}
+    unnumbered: dict[str, None] = {}
+    for order in orders:
+        at = maybe_text(order.imposed_at)
+        if order.number is not None:
+            at = numbered[order.number] = at or numbered.get(order.number)
+            unnumbered.pop(at or "", None)
+        elif at is not None and at not in numbered.values():
+            unnumbered[at] = None
+    for number, at in (*numbered.items(), *((None, at) for at in unnumbered)):
+        db.put(FIRST_ORDER, case_id=case_id, number=number, imposed_at=at)
 
 
 def add_request(db: Db, message_id: str, case_id: str, request: NewRequest, author: Author) -> None:

@@ -191,6 +191,27 @@ class IntakePromises:
         assert set(case.orders) == {KnownOrder(digest("a"), at), KnownOrder(digest("b"), None)}
         assert case.max_ordinal == 2
 
+    async def test_orders_told_at_once_are_known_as_if_told_one_by_one(self, store: Store) -> None:
+        one, two, three = (NOW - timedelta(days=days) for days in (3, 2, 1))
+        told = (
+            KnownOrder(digest("a"), None),
+            KnownOrder(None, one),
+            KnownOrder(digest("a"), one),  # so that is what the one without number was
+            KnownOrder(None, two),
+            KnownOrder(digest("b"), three),
+            KnownOrder(None, three),  # and that is b
+            KnownOrder(digest("b"), None),
+        )
+        known = []
+        for household, parts in (("at once", [told]), ("one by one", [(each,) for each in told])):
+            for orders_ in parts:
+                await accept_one(store, Decider(change=CaseChange(orders=orders_)), arrival(household=household))
+            decide = Decider()
+            await accept_one(store, decide, arrival(household=household))
+            known.append(set(decide.seen[0].matches[0].orders))
+        assert known[0] == known[1]
+        assert known[0] == {KnownOrder(digest("a"), one), KnownOrder(None, two), KnownOrder(digest("b"), three)}
+
     async def test_new_secrecy_raises_the_version(self, store: Store) -> None:
         await accept_one(store, Decider(change=CaseChange(secrecy=b"first")), arrival(household="one"))
         await accept_one(store, Decider(), arrival(household="one"))
