@@ -13,13 +13,14 @@ from tests.support.servers import (
     broker_url,
     database_server,
     database_url,
+    own_rabbit,
     postgres,
     prepare,
     rabbit,
     told,
 )
 
-__all__ = ["broker_url", "database_server", "database_url", "postgres", "rabbit", "servers"]
+__all__ = ["broker_url", "database_server", "database_url", "own_rabbit", "postgres", "rabbit", "servers"]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

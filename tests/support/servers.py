@@ -101,15 +101,23 @@ def database_url(database_server: str) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module")
-def rabbit() -> Iterator[Rabbit]:
-    """A RabbitMQ for the tests of one file, which may kill and wipe it; each leaves it running."""
+@pytest.fixture(scope="session")
+def own_rabbit() -> Iterator[Rabbit]:
+    """A RabbitMQ of this test process alone, started when the first file asks for it."""
     need(RABBITMQ)
     with contextlib.closing(Guarded()) as guarded:
         server = Rabbit(guarded)
-        server.start()
         yield server
         server.kill()
+
+
+@pytest.fixture(scope="module")
+def rabbit(own_rabbit: Rabbit) -> Rabbit:
+    """It, for the tests of one file, which may kill and wipe it; each leaves it running. What another file left in its
+    queues goes by other names: queues are called after the keys of their hub."""
+    if not own_rabbit.runs:
+        own_rabbit.start()
+    return own_rabbit
 
 
 @pytest.fixture
