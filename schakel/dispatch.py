@@ -43,6 +43,7 @@ HELD: Final = 2_000  # deliveries under lease in this process, most of them wait
 HELD_OF_ONE: Final = 500  # of them for one recipient: a slow one takes no more room than that from the others
 SENDING: Final = 200  # sends at the same time, over all recipients
 SENDING_TO_ONE: Final = 8  # sends at the same time to one recipient
+READY_FOR_ONE: Final = 2 * SENDING_TO_ONE  # made and kept together, before those that are sent have arrived
 SEND_LIMIT: Final = 60.0  # seconds; a channel has its own, shorter limit
 OUTCOMES: Final = 200  # in one transaction
 WAIT_A_MOMENT: Final = 1  # seconds; Retry-After of a mailbox read that meets a worker
@@ -99,6 +100,7 @@ class Dispatch:
         self._alone: asyncio.Task[None] | None = None  # the last one claimed that had crashed before: claimed alone
         self._renewing: asyncio.Task[None] | None = None
         self._overall = asyncio.Semaphore(SENDING)
+        self._ready: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(READY_FOR_ONE))
         self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(SENDING_TO_ONE))
         self._secrets: dict[str, tuple[datetime, tuple[SigningSecret, ...]]] = {}
         self._keeping: Batcher[tuple[Claimed, Rendered], LeaseLost | None] = Batcher(self._keep_many, most=OUTCOMES)
@@ -235,13 +237,15 @@ class Dispatch:
     async def _deliver(self, claimed: Claimed) -> None:
         claim = self._claims
         try:
-            async with self._places[claimed.recipient], self._overall:
-                if claim <= self._shut.get(claimed.recipient, -1):
-                    outcome = self._outcomes.let_go(claimed, reason=LEFT_ALONE, now=self._clock.now())
-                else:
-                    self._sending.add(claimed.token)
-                    outcome = await self._attempt(claimed)
-                self._leave_alone(claimed, outcome)
+            async with self._ready[claimed.recipient]:
+                made = None if self._is_shut(claimed, claim) else await self._made(claimed)
+                async with self._places[claimed.recipient], self._overall:
+                    if made is None or self._is_shut(claimed, claim):
+                        outcome = self._outcomes.let_go(claimed, reason=LEFT_ALONE, now=self._clock.now())
+                    else:
+                        self._sending.add(claimed.token)
+                        outcome = made if isinstance(made, DeliveryOutcome) else await self._attempt(claimed, *made)
+                    self._leave_alone(claimed, outcome)
             hit(Failpoint.DISPATCH_AFTER_SEND)
             held = await self._finishing.put(outcome)
             self._leave_alone(claimed, outcome)  # also what was claimed until the store knew
@@ -286,10 +290,20 @@ class Dispatch:
         elif outcome.event in ("deliver", "notify"):
             self._shut.pop(claimed.recipient, None)
 
-    async def _attempt(self, claimed: Claimed) -> DeliveryOutcome:
+    def _is_shut(self, claimed: Claimed, claim: int) -> bool:
+        """Its breaker has opened since it was claimed."""
+        return claim <= self._shut.get(claimed.recipient, -1)
+
+    async def _made(self, claimed: Claimed) -> tuple[View, bool] | DeliveryOutcome:
+        """As `_content`; or how it ends, when it cannot be made. Raises LeaseLost, and whatever the store raises."""
+        try:
+            return await self._content(claimed)
+        except (PoisonDelivery, Tampered) as poison:
+            return self._outcomes.poisoned(claimed, poison)
+
+    async def _attempt(self, claimed: Claimed, view: View, stricter: bool) -> DeliveryOutcome:
         """Raises LeaseLost, and whatever the store raises."""
         try:
-            view, stricter = await self._content(claimed)
             if stricter:
                 return await self._superseded(claimed)
             parcel = await self._parcel(claimed, view)
