@@ -71,6 +71,9 @@ class _Conversion:
         self.reading = Reading()
         self.findings: list[Finding] = []
         self.used = [resource for resource in index.resources if usable(resource) or resource is request]
+        self._by_type: dict[str, list[Resource]] = {}
+        for resource in self.used:
+            self._by_type.setdefault(resource.type, []).append(resource)
         self.placed: list[Resource] = [header, request]
         self.scene: Plain = {}
         self.ours: Plain = {}  # what only a hub writes
@@ -320,7 +323,7 @@ class _Conversion:
     # -- keeping count ------------------------------------------------------------------------------------------------
 
     def _all(self, kind: str) -> list[Resource]:
-        found = [resource for resource in self.used if resource.type == kind]
+        found = self._by_type.get(kind, [])
         self.placed += found
         return found
 
@@ -346,8 +349,9 @@ class _Conversion:
         """Paths in the order of the bundle, each once."""
         paths: dict[str, None] = {}
         placed = {id(resource) for resource in self.placed}
+        used = {id(resource) for resource in self.used}
         for resource in self.index.resources:
-            if not usable(resource) and resource is not self.request:
+            if id(resource) not in used:
                 paths[f"{spoken(resource.type)}:not-in-use"] = None
             elif id(resource) not in placed:
                 paths[spoken(resource.type)] = None

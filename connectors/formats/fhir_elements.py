@@ -78,6 +78,8 @@ def absent_reason(reading: Reading, node: Node, name: str) -> str | None:
     if "extension" not in node and f"_{name}" not in node:
         return None
     for holder in (reading.beside(node, name), node):
+        if "extension" not in holder:
+            continue
         reason = reading.text(reading.extension(holder, DATA_ABSENT), "valueCode")
         if reason:
             return reason

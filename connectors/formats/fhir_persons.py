@@ -42,6 +42,7 @@ CONFIDENTIALITY: Final = "http://terminology.hl7.org/CodeSystem/v3-Confidentiali
 RELATIONS: Final = frozenset({"http://terminology.hl7.org/CodeSystem/v3-RoleCode", "http://hl7.org/fhir/v3/RoleCode"})
 _RELATION_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
 _HIDING: Final = frozenset({f"{CONFIDENTIALITY}|R", f"{CONFIDENTIALITY}|V", f"{SECURITY}|secret-address"})
+_NO_PLACE: Final = frozenset({"foreign", "secret"})  # what an address says beside where it is
 _UNKNOWN_BSN, _UNBORN_BSN = "000000000", "999999999"  # Uitvoeringsregeling Wmo 2015, annex
 
 
@@ -67,6 +68,8 @@ class Person:
 def hides(reading: Reading, resource: Node) -> bool:
     """`meta.security` restricted or very restricted, or our own label: the safest reading of a label on a person is
     that his whereabouts are secret."""
+    if "meta" not in resource:
+        return False
     meta = reading.node(resource, "meta")
     return any(token_of(reading, coding) in _HIDING for coding in reading.nodes(meta, "security"))
 
@@ -164,36 +167,41 @@ def _person(reading: Reading, index: Index, resource: Resource) -> Person:
     phones, email = telecoms(reading, body)
     addresses = [found for node in reading.nodes(body, "address") if (found := address(reading, node))]
     masked = absent_reason(reading, body, "address") == "masked"
-    language, interpreter, spoken = _language(reading, body)
+    language, spoken = _language(reading, body)
     plain = compact(
         {
             **_numbers(reading, body),
             "name": human_name(reading, body),
             "birthDate": reading.text(body, "birthDate"),
             "gender": reading.text(body, "gender"),
-            "roles": _roles(reading, body),
-            "nationality": _nationality(reading, body),
-            "informed": _informed(reading, body),
-            "remarks": reading.text(reading.extension(body, REMARKS), "valueString"),
+            **(_extended(reading, body) if "extension" in body else {}),
             "language": language,
             "languageNote": spoken,
             "phones": phones,
             "email": email,
-            "addresses": [found for found in addresses if set(found) - {"foreign", "secret"}],
+            "addresses": [found for found in addresses if found.keys() - _NO_PLACE],
         }
     )
     absent_reason(reading, body, "birthDate")
-    plain["secret"] = masked or hides(reading, body) or any(found["secret"] for found in addresses)
-    plain["unborn"] = _is_unborn(reading, body) or plain.get("unborn", False)
-    if interpreter is not None:
-        plain["interpreter"] = interpreter
-    main = reading.truth(reading.extension(body, MAIN), "valueBoolean")
-    if main is not None:
-        plain["main"] = main
+    plain["secret"] = masked or hides(reading, body) or any([found["secret"] for found in addresses])
+    plain.setdefault("unborn", False)
     person = Person(plain, [resource], known_as=_known_as(reading, body))
     if resource.type == "RelatedPerson":
         _stand(reading, index, person, resource)
     return person
+
+
+def _extended(reading: Reading, body: Node) -> Plain:
+    """What only extensions say of a person; None and empty where they do not."""
+    return {
+        "roles": _roles(reading, body),
+        "nationality": _nationality(reading, body),
+        "informed": _informed(reading, body),
+        "remarks": reading.text(reading.extension(body, REMARKS), "valueString"),
+        "interpreter": reading.truth(reading.extension(body, HL7 + "patient-interpreterRequired"), "valueBoolean"),
+        "main": reading.truth(reading.extension(body, MAIN), "valueBoolean"),
+        **({"unborn": True} if reading.truth(reading.extension(body, UNBORN), "valueBoolean") is True else {}),
+    }
 
 
 def _known_as(reading: Reading, body: Node) -> str | None:
@@ -202,10 +210,6 @@ def _known_as(reading: Reading, body: Node) -> str | None:
             reading.touch(item, "system")
             return reading.text(item, "value")
     return None
-
-
-def _is_unborn(reading: Reading, body: Node) -> bool:
-    return reading.truth(reading.extension(body, UNBORN), "valueBoolean") is True
 
 
 def _informed(reading: Reading, body: Node) -> Plain:
@@ -313,17 +317,18 @@ def _nationality(reading: Reading, body: Node) -> str | None:
     return label(reading, concept)
 
 
-def _language(reading: Reading, body: Node) -> tuple[str | None, bool | None, str | None]:
-    """(language, interpreter needed, what is noted with it), the preferred one first."""
-    interpreter = reading.truth(reading.extension(body, HL7 + "patient-interpreterRequired"), "valueBoolean")
+def _language(reading: Reading, body: Node) -> tuple[str | None, str | None]:
+    """(language, what is noted with it), the preferred one first."""
+    if "communication" not in body:
+        return None, None
     spoken = sorted(reading.nodes(body, "communication"), key=lambda item: item.get("preferred") is not True)
     for item in spoken[:1]:
         reading.touch(item, "preferred")
         concept = reading.node(item, "language")
         code = next((token.partition("|")[2] for token in tokens(reading, concept)), None)
         note = reading.text(reading.extension(item, COMMENT), "valueString")
-        return label(reading, concept) or code, interpreter, note
-    return None, interpreter, None
+        return label(reading, concept) or code, note
+    return None, None
 
 
 def _contacts(reading: Reading, found: list[Person], resource: Resource) -> list[Person]:
