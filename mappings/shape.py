@@ -145,7 +145,12 @@ def union(one: Read, other: Read) -> Read:
     """What either reads."""
     if one is True or other is True:
         return True
-    return {name: union(one.get(name, {}), other.get(name, {})) for name in {**one, **other}}
+    if not one or not other:
+        return one or other
+    merged = dict(one)
+    for name, read in other.items():
+        merged[name] = union(merged[name], read) if name in merged else read
+    return merged
 
 
 def under(path: Path, read: Read) -> Read:

@@ -197,21 +197,22 @@ def _order(row: Deadline, place: str, roster: Roster) -> Iterator[Finding]:
     """Counted from many moments: reminders before the deadline, the steps of the ladder one after the other."""
     if row.again <= timedelta(0):
         yield _fault(f"{place}.again", "wait-positive", "is groter dan nul", "is more than nothing")
-    if row.before_order_end is None and not all(_fits(row, roster, start) for start in _STARTS):
+    counted = [(start, _due(row, roster, start)) for start in _STARTS]
+    if row.before_order_end is None and not all(_fits(row, start, due) for start, due in counted):
         yield _fault(
             f"{place}.within",
             "deadline-positive",
             "een termijn is groter dan nul; een antwoord heeft hooguit drie maanden, het andere hooguit vijf jaar",
             "a deadline is more than nothing; an answer has at most three months, the rest at most five years",
         )
-    if not all(_reminds_before(row, roster, start) for start in _STARTS):
+    if not all(_reminds_before(row, roster, start, due) for start, due in counted):
         yield _fault(
             f"{place}.remind",
             "reminder-before-deadline",
             "een herinnering komt na het begin en vóór de termijn, op volgorde",
             "a reminder comes after the start and before the deadline, in order",
         )
-    if not row.ladder or not all(_ascends(row, roster, start) for start in _STARTS):
+    if not row.ladder or not all(_ascends(row, roster, due) for _, due in counted):
         yield _fault(
             f"{place}.ladder",
             "ladder-ascends",
@@ -220,21 +221,19 @@ def _order(row: Deadline, place: str, roster: Roster) -> Iterator[Finding]:
         )
 
 
-def _fits(row: Deadline, roster: Roster, start: datetime) -> bool:
-    due = _due(row, roster, start)
+def _fits(row: Deadline, start: datetime, due: datetime) -> bool:
     return start < due <= start + (LONGEST_ANSWER if row.kind in REQUEST_KINDS else LONGEST)
 
 
-def _reminds_before(row: Deadline, roster: Roster, start: datetime) -> bool:
+def _reminds_before(row: Deadline, roster: Roster, start: datetime, due: datetime) -> bool:
     if row.before_order_end is not None:  # counted back from the order's end: the furthest first
         moments = [start - (advance(start, each, roster) - start) for each in row.remind]
         return _ascending([*moments, start - row.before_order_end])
     moments = [advance(start, each, roster) for each in row.remind]
-    return _ascending([*moments, _due(row, roster, start)]) and all(moment > start for moment in moments)
+    return _ascending([*moments, due]) and all(moment > start for moment in moments)
 
 
-def _ascends(row: Deadline, roster: Roster, start: datetime) -> bool:
-    due = _due(row, roster, start)
+def _ascends(row: Deadline, roster: Roster, due: datetime) -> bool:
     return _ascending([advance(due, rung.after, roster) for rung in row.ladder])
 
 
