@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import json
 import os
@@ -131,11 +130,11 @@ class FileVault:
     def blind(self, kind: str, *parts: str) -> bytes:
         """A keyed hash (32 bytes) of an identifier; `kind` separates uses."""
         message = _fields(kind.encode(), *(part.encode() for part in parts))
-        return hmac.digest(self._keys.blinding, message, hashlib.sha256)
+        return hmac.digest(self._keys.blinding, message, "sha256")
 
     def reference(self, kind: str, row: str) -> str:
         """26 base32 characters for the outside world (answer and case references)."""
-        digest = hmac.digest(self._keys.reference, _fields(kind.encode(), row.encode()), hashlib.sha256)
+        digest = hmac.digest(self._keys.reference, _fields(kind.encode(), row.encode()), "sha256")
         return base64.b32encode(digest[:_REFERENCE_BYTES]).decode()[:_REFERENCE_CHARACTERS]
 
     def checkpoint_signer(self) -> CheckpointKey:
@@ -328,7 +327,7 @@ def _wrong(path: Path, rule: str, nl: str, en: str) -> ConfigurationError:
 
 
 def _fields(*parts: bytes) -> bytes:
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return b"".join([len(part).to_bytes(4, "big") + part for part in parts])
 
 
 def _wrapped_for(owner: str, version: bytes) -> bytes:

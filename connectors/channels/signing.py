@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Sequence
 from datetime import datetime
@@ -28,7 +27,7 @@ def signed_headers(message_id: str, body: bytes, *, secrets: Sequence[SigningSec
 
 def _signature(secret: SigningSecret, signed: bytes) -> str:
     if secret.kind == "v1":
-        made = hmac.new(secret.value, signed, hashlib.sha256).digest()
+        made = hmac.digest(secret.value, signed, "sha256")
     elif secret.kind == "v1a":
         made = Ed25519PrivateKey.from_private_bytes(secret.value).sign(signed)
     else:
