@@ -396,7 +396,7 @@ def open_heart(settings: Settings, vault: FileVault, time: Clock, log: Log) -> H
     region, formats, mappings = configuration.region, configuration.formats, configuration.mappings
 
     def new_id() -> str:
-        return str(uuid7(time.now(), os.urandom(ENTROPY_BYTES)))
+        return uuid7(time.now(), os.urandom(ENTROPY_BYTES))
 
     renderer = Renderer(
         region=region,

@@ -115,10 +115,12 @@ def add(start: datetime, length: timedelta, roster: Roster) -> datetime:
         return start + length
     left = length
     for opens, closes in _openings(start, roster):
+        if closes < start:
+            continue
         begins = max(opens, start)
-        if closes >= start and left <= closes - begins:
+        if left <= closes - begins:
             return begins + left
-        left -= max(closes - begins, timedelta(0))
+        left -= closes - begins
     raise AssertionError("a roster opens again")
 
 

@@ -6,14 +6,13 @@ from __future__ import annotations
 from datetime import datetime
 from operator import mul
 from typing import Final
-from uuid import UUID
 
 ENTROPY_BYTES = 10
 _WEIGHTS: Final = (9, 8, 7, 6, 5, 4, 3, 2, -1)
 
 
-def uuid7(now: datetime, entropy: bytes) -> UUID:
-    """48 bits of milliseconds since 1970, then 74 bits of `entropy` (10 bytes, random). Pure.
+def uuid7(now: datetime, entropy: bytes) -> str:
+    """48 bits of milliseconds since 1970, then 74 bits of `entropy` (10 bytes, random); in its usual text form. Pure.
 
     Raises ValueError when `entropy` is not ten bytes or `now` has no offset.
     """
@@ -25,7 +24,8 @@ def uuid7(now: datetime, entropy: bytes) -> UUID:
     random = int.from_bytes(entropy, "big")
     first = random >> 64 & 0xFFF
     second = random & (1 << 62) - 1
-    return UUID(int=milliseconds << 80 | 0x7 << 76 | first << 64 | 0b10 << 62 | second)
+    digits = f"{milliseconds << 80 | 0x7 << 76 | first << 64 | 0b10 << 62 | second:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def is_bsn(text: str) -> bool:

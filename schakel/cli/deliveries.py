@@ -108,7 +108,7 @@ def supersede(
         from schakel.identifiers import ENTROPY_BYTES, uuid7
 
         now = books.clock.now()
-        pairs = [(one.id, str(uuid7(now, os.urandom(ENTROPY_BYTES)))) for one in chosen]
+        pairs = [(one.id, uuid7(now, os.urandom(ENTROPY_BYTES))) for one in chosen]
         return await books.store.replace_deliveries(pairs, by=who, reason=why, now=now)
 
     _do(act, "opnieuw maken (make anew)", "superseded", (partner, because, since), limit, yes, by, reason, as_json)

@@ -7,6 +7,7 @@ import json
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from schakel.errors import Finding
@@ -16,6 +17,7 @@ from schakel.records import SourceMessage
 Row = dict[str, Any]
 
 
+@lru_cache(maxsize=256)  # one message writes the time at which it came forty times
 def text(at: datetime) -> str:
     """RFC 3339 UTC with six decimals. Raises ValueError for a time without offset."""
     if at.tzinfo is None:
@@ -39,7 +41,7 @@ def maybe_moment(value: str | None) -> datetime | None:
 
 def new_id(now: datetime) -> str:
     """A UUIDv7 for what the store makes itself (alarms, parked deliveries)."""
-    return str(uuid7(now, secrets.token_bytes(ENTROPY_BYTES)))
+    return uuid7(now, secrets.token_bytes(ENTROPY_BYTES))
 
 
 def source_message(row: Row) -> SourceMessage:
