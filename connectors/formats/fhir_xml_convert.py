@@ -34,7 +34,7 @@ _INTEGER: Final = re.compile(r"^-?(?:0|[1-9][0-9]{0,9})$", re.ASCII)
 _DECIMAL: Final = re.compile(r"^-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?$", re.ASCII)
 _NAME: Final = re.compile(r"^[A-Za-z][A-Za-z0-9]{0,63}$")
 _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_COMMENTS: Final = "fhir_comments"
+_ASIDE: Final = frozenset({"resourceType", "fhir_comments"})
 
 
 # -- from XML ----------------------------------------------------------------------------------------------------------
@@ -177,19 +177,24 @@ def to_xml(resource: Mapping[str, Any]) -> bytes:
 
 
 def _fill(node: etree._Element, value: Mapping[str, Any], known: Table) -> None:
-    for name in sorted(known.attributes & value.keys()):
-        if isinstance(value[name], str):
-            node.set(name, _said(value[name]))
-    done = {"resourceType", _COMMENTS, *known.attributes}
-    for name, element in known.elements.items():
-        if name not in done and (name in value or "_" + name in value):
-            _put(node, element, value.get(name), value.get("_" + name))
-            done |= {name, "_" + name}
+    if known.attributes:
+        for name in sorted(known.attributes & value.keys()):
+            if isinstance(value[name], str):
+                node.set(name, _said(value[name]))
+    elements: dict[int, str] = {}  # of R4, by their place in its order
+    others: dict[str, None] = {}
     for name in value:
         bare = name.removeprefix("_")
-        if bare not in done and name not in done and _NAME.match(bare):
-            done |= {bare, "_" + bare}
-            _put_unknown(node, bare, value.get(bare), value.get("_" + bare))
+        position = known.positions.get(bare)
+        if position is not None:
+            elements[position] = bare
+        elif bare not in known.attributes and bare not in _ASIDE and name not in _ASIDE and _NAME.match(bare):
+            others[bare] = None
+    for position in sorted(elements):
+        name = elements[position]
+        _put(node, known.elements[name], value.get(name), value.get("_" + name))
+    for name in others:
+        _put_unknown(node, name, value.get(name), value.get("_" + name))
 
 
 def _put(node: etree._Element, element: Element, value: Any, beside: Any) -> None:
@@ -201,8 +206,8 @@ def _put(node: etree._Element, element: Element, value: Any, beside: Any) -> Non
             continue
         if element.kind == "xhtml":
             node.append(_narrative(str(each)))
-        elif isinstance(each, Mapping):
-            child = etree.SubElement(node, f"{{{FHIR}}}{element.name}")
+        elif each.__class__ is dict or isinstance(each, Mapping):
+            child = etree.SubElement(node, _IN_FHIR + element.name)
             if element.kind == "resource" and type_of(each):
                 inner = etree.SubElement(child, f"{{{FHIR}}}{type_of(each)}")
                 _fill(inner, each, table(type_of(each)))
@@ -213,6 +218,9 @@ def _put(node: etree._Element, element: Element, value: Any, beside: Any) -> Non
 
 
 def _put_primitives(node: etree._Element, name: str, value: Any, beside: Any) -> None:
+    if beside is None and value.__class__ is str:  # as nearly all of them
+        etree.SubElement(node, _IN_FHIR + name).set("value", _said(value))
+        return
     values = value if isinstance(value, list) else [value]
     besides = beside if isinstance(beside, list) else [beside]
     for position in range(max(len(values), len(besides))):
@@ -241,6 +249,8 @@ def _put_unknown(node: etree._Element, name: str, value: Any, beside: Any) -> No
 
 
 def _said(value: Any) -> str:
+    if value.__class__ is str:
+        return value if value.isascii() and value.isprintable() else _NOT_XML.sub("\ufffd", value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return _NOT_XML.sub("\ufffd", str(value))

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 Kind = Literal["string", "boolean", "integer", "decimal", "xhtml", "resource", "complex"]
+PRIMITIVE: Final = frozenset({"string", "boolean", "integer", "decimal"})
 _TYPE_NAME: Final = re.compile(r"^[A-Z][A-Za-z]{1,79}$")
 _PRIMITIVES: Final[tuple[tuple[type, Kind], ...]] = ((bool, "boolean"), (int, "integer"), (Decimal, "decimal"))
 
@@ -31,18 +32,20 @@ class Element:
 
     @property
     def primitive(self) -> bool:
-        return self.kind in ("string", "boolean", "integer", "decimal")
+        return self.kind in PRIMITIVE
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The elements of one type by name, in the order in which XML has them; `attributes` are attributes there."""
+    """The elements of one type by name, in the order in which XML has them; `attributes` are attributes there.
+    `positions`: where in that order an element stands that is no attribute."""
 
     elements: Mapping[str, Element]
     attributes: frozenset[str]
+    positions: Mapping[str, int]
 
 
-NONE: Final = Table(MappingProxyType({}), frozenset({"id"}))
+NONE: Final = Table(MappingProxyType({}), frozenset({"id"}), MappingProxyType({}))
 
 
 @lru_cache(maxsize=1024)  # names come from senders: not without end
@@ -62,7 +65,8 @@ def table(type_name: str) -> Table:
     attributes = set() if issubclass(model, Resource) else {"id"}
     if type_name == "Extension":
         attributes.add("url")
-    return Table(MappingProxyType(elements), frozenset(attributes))
+    positions = {name: position for position, name in enumerate(elements) if name not in attributes}
+    return Table(MappingProxyType(elements), frozenset(attributes), MappingProxyType(positions))
 
 
 def _element(name: str, annotation: Any) -> Element:
