@@ -285,7 +285,8 @@ class Heart:
         from connectors.formats.foreign import looks_like
         from mappings.engine import to_referral
         from schakel.acts.rerouting import Rerouter
-        from schakel.decision import Asking, Decider
+        from schakel.asking import Asking
+        from schakel.decision import Decider
         from schakel.eligibility import Eligibility
         from schakel.intake import Intake
         from schakel.release import Releaser
@@ -314,8 +315,8 @@ class Heart:
     def tools(self) -> Tools:
         """What deciding about a case works with."""
         from schakel.acts.tools import Tools
+        from schakel.asking import Asking
         from schakel.clocks import Clocks
-        from schakel.decision import Asking
         from schakel.feedback import Telling
         from schakel.notices import Notices
 

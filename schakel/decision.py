@@ -16,11 +16,12 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from schakel import household, municipality, orders
-from schakel.clocks import ACCEPTED, Clocks
+from schakel.asking import LIVE, Asking
+from schakel.case_secrecy import secrecy_at, secrecy_of, secrecy_with
 from schakel.disclosure import Secrecy
 from schakel.eligibility import Eligibility
 from schakel.errors import Finding, Unmappable
-from schakel.feedback import MESSAGE, Telling
+from schakel.feedback import Telling
 from schakel.household import HouseholdDecision
 from schakel.message import (
     Address,
@@ -41,34 +42,20 @@ from schakel.records import (
     CaseFacts,
     Decision,
     Facts,
-    JoinedCase,
     MatchKey,
     NewCase,
     NewDelivery,
     NewParked,
-    NewRequest,
-    Recipient,
     RoutingDecision,
     SealPlace,
     SourceMessage,
 )
-from schakel.region import DUO, LEADING, Receiving, Region
+from schakel.region import DUO, LEADING, Region
 from schakel.routing import CurrentTeam, Park, Routed, Router, RoutingFacts
-from schakel.states import MessageState, ParkCause, RequestState
+from schakel.states import MessageState, ParkCause
 
 COORDINATOR: Final = "coordinator"
-PROCESS_DIRECTOR: Final = "process-director"
 LOCAL: Final = ZoneInfo("Europe/Amsterdam")  # routes and place names hold by the day in the Netherlands
-# Who takes part, or may yet: what comes next goes to it under the request that it has.
-LIVE: Final = frozenset(
-    {
-        RequestState.ASKED,
-        RequestState.RECEIVED,
-        RequestState.IN_CONSIDERATION,
-        RequestState.CONFIRMED,
-        RequestState.WITHDRAWAL_REQUESTED,
-    }
-)
 MOST_LOSSES: Final = 20
 
 
@@ -118,107 +105,6 @@ class _Household:
             if not any(one.role in side for one in on):
                 on += [one for one in known if one.role in side][-1:]
         return tuple(dict.fromkeys((one.partner, one.role) for one in known if one in on))
-
-
-class Asking:
-    """Makes deliveries and requests for those who get a message."""
-
-    def __init__(self, *, region: Region, vault: Vault, new_id: Callable[[], str]) -> None:
-        self._region = region
-        self._vault = vault
-        self._new_id = new_id
-        self.clocks = Clocks(deadlines=region.deadlines, new_id=new_id)
-
-    def ask(
-        self,
-        targets: Sequence[tuple[str, str]],
-        *,
-        case_id: str,
-        recipients: Sequence[Recipient],
-        programme: str,
-        urgency: str,
-        now: datetime,
-        late: bool,
-    ) -> tuple[tuple[NewRequest, ...], tuple[NewDelivery, ...]]:
-        """A delivery for each target (partner, role); whoever has no live request in this role is asked, others keep
-        theirs. `recipients`: who has the case already."""
-        live = {(one.partner, one.role): one.request_id for one in recipients if one.request_state in LIVE}
-        requests: list[NewRequest] = []
-        deliveries: list[NewDelivery] = []
-        for partner, role in targets:
-            request_id = live.get((partner, role))
-            if request_id is None:
-                asked = self.request(
-                    partner, role, case_id=case_id, programme=programme, urgency=urgency, now=now, event=ACCEPTED
-                )
-                requests.append(asked)
-                request_id = asked.id
-            deliveries.append(self.delivery(partner, role, urgency, request_id, late=late))
-        return tuple(requests), tuple(deliveries)
-
-    def request(
-        self,
-        partner: str,
-        role: str,
-        *,
-        case_id: str,
-        programme: str,
-        urgency: str,
-        now: datetime,
-        event: str,
-        asked_by: str = "hub",
-        phase: str | None = None,
-        serves: str | None = None,
-    ) -> NewRequest:
-        """One request with the clocks that asking starts; `event`: `accepted`, or `asked` by the team that leads."""
-        request_id = self._new_id()
-        return NewRequest(
-            id=request_id,
-            recipient=partner,
-            role=role,
-            reference=self._vault.reference("request", request_id),
-            case_reference=self._vault.reference("case", f"{case_id}:{partner}"),
-            due_at=self.clocks.answer_due(role=role, programme=programme, urgency=urgency, start=now),
-            deadlines=self.clocks.started(
-                subject=request_id,
-                event=event,
-                partner=partner,
-                role=role,
-                programme=programme,
-                urgency=urgency,
-                at=now,
-            ),
-            asked_by=asked_by,
-            phase=phase,
-            serves=serves,
-            weighing=self._new_id() if role == PROCESS_DIRECTOR else None,  # every reported case is weighed (S4)
-        )
-
-    def delivery(
-        self,
-        partner_id: str,
-        role: str,
-        urgency: str,
-        request_id: str | None,
-        *,
-        late: bool = False,
-        occasion: str = MESSAGE,
-    ) -> NewDelivery:
-        """What carries the message to this partner, the way it is reached."""
-        partner = self._region.partner(partner_id)
-        reached = (partner.receives if partner else None) or Receiving()
-        return NewDelivery(
-            id=self._new_id(),
-            recipient=partner_id,
-            role=role,
-            channel=reached.channel,
-            mode=reached.mode,
-            representation=reached.representation,
-            urgency=urgency,
-            request_id=request_id,
-            late=late,
-            occasion=occasion,
-        )
 
 
 class Decider:
@@ -363,7 +249,7 @@ class Decider:
         chosen = household.choose(arrival.programme, facts.matches)
         case = next((match for match in facts.matches if match.id == chosen.join), None)
         case_id = case.id if case else self._new_id()
-        before = _secrecy_of(self._vault, case) if case else Secrecy()
+        before = secrecy_of(self._vault, case) if case else Secrecy()
         return _Household(
             id=case_id,
             wrapped_key=case.wrapped_key if case else self._vault.new_key(case_id),
@@ -500,13 +386,13 @@ class Decider:
     def _sealed_secrecy(self, home: _Household) -> bytes | None:
         if home.secrecy == home.before:
             return None
-        return self._vault.seal(home.wrapped_key, home.secrecy.to_bytes(), owner=home.id, place=_secrecy_at(home.id))
+        return self._vault.seal(home.wrapped_key, home.secrecy.to_bytes(), owner=home.id, place=secrecy_at(home.id))
 
     def _shared(self, home: _Household) -> tuple[tuple[str, bytes], ...]:
         """What this message tells of secrets, for the cases that were joined to its case."""
         if home.case is None or home.secrecy == home.before:
             return ()
-        new = [(each, _with(self._vault, each, home.secrecy)) for each in home.case.joined]
+        new = [(each, secrecy_with(self._vault, each, home.secrecy)) for each in home.case.joined]
         return tuple((each.id, sealed) for each, sealed in new if sealed is not None)
 
     def _sealed_message(self, message_id: str, message: CaseMessage, case_id: str, wrapped_key: bytes) -> bytes:
@@ -525,30 +411,6 @@ def _occurred_at(referral: Referral) -> datetime | None:
     """The incident; else what the source says happened in its own world."""
     incident = referral.trigger.incident
     return (incident.occurred_at if incident else None) or referral.occurred_at
-
-
-def share_secrecy(vault: Vault, one: CaseFacts, other: CaseFacts) -> bytes | None:
-    """ports.ShareSecrecy, for two cases that a person joins. Raises Tampered."""
-    return _with(vault, one, _secrecy_of(vault, other))
-
-
-def _with(vault: Vault, case: CaseFacts | JoinedCase, more: Secrecy) -> bytes | None:
-    """The case's secrecy with more, sealed; None when it knew that already."""
-    before = _secrecy_of(vault, case)
-    merged = before.union(more)
-    if merged == before:
-        return None
-    return vault.seal(case.wrapped_key, merged.to_bytes(), owner=case.id, place=_secrecy_at(case.id))
-
-
-def _secrecy_of(vault: Vault, case: CaseFacts | JoinedCase) -> Secrecy:
-    if case.secrecy is None:
-        return Secrecy()
-    return Secrecy.from_bytes(vault.open(case.wrapped_key, case.secrecy, owner=case.id, place=_secrecy_at(case.id)))
-
-
-def _secrecy_at(case_id: str) -> SealPlace:
-    return SealPlace("case_file", case_id, "secrecy")
 
 
 def _versions(reading: Reading) -> str:

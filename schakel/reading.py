@@ -6,10 +6,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final, Protocol
 
+from schakel.case_secrecy import open_secrecy
 from schakel.ports import Vault
-from schakel.records import SealPlace
 from schakel.region import Disclosure, RecipientRole
-from schakel.secrecy import Secrecy
 from schakel.states import RequestState
 
 # Who has left a case, or was replaced in it, looks no further into it (disclosure ends with the part it had).
@@ -52,8 +51,6 @@ def sees_all(roles: Collection[str], table: Disclosure) -> bool:
 
 def reads_openly(case: Kept, roles: Collection[str], table: Disclosure, vault: Vault) -> bool:
     """Whether these roles may read what others wrote: nobody is hidden in the case, or they may know where."""
-    place = SealPlace("case_file", case.id, "secrecy")
-    known = case.secrecy and vault.open(case.wrapped_key, case.secrecy, owner=case.id, place=place)
-    if not Secrecy.from_bytes(known).anyone:
+    if not open_secrecy(vault, case.secrecy, case_id=case.id, wrapped_key=case.wrapped_key).anyone:
         return True
     return any(row.secret_addresses for row in table.roles if row.role in roles and case.programme in row.programmes)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from schakel.decision import LIVE, Asking
+from schakel.asking import LIVE, Asking
 from schakel.errors import Finding, Refusal
 from schakel.message import CaseMessage, Programme
 from schakel.orders import clocks_of

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
+from schakel.case_secrecy import open_secrecy
 from schakel.disclosure import Asked, Disclosure, Original, Secrecy
 from schakel.errors import PoisonDelivery, Unmappable
 from schakel.feedback import AS_TOLD, SOURCE, Feedback, carries_case, kind_of
@@ -314,12 +315,7 @@ class Renderer:
             raise PoisonDelivery("content-unreadable") from None
 
     def _secrecy(self, claimed: Claimed) -> Secrecy:
-        if claimed.secrecy is None:
-            return Secrecy()
-        place = SealPlace("case_file", claimed.case_id, "secrecy")
-        return Secrecy.from_bytes(
-            self._vault.open(claimed.wrapped_key, claimed.secrecy, owner=claimed.case_id, place=place)
-        )
+        return open_secrecy(self._vault, claimed.secrecy, case_id=claimed.case_id, wrapped_key=claimed.wrapped_key)
 
 
 def _event_type(claimed: Claimed, message: CaseMessage) -> str:

@@ -31,6 +31,7 @@ from schakel.acts.tools import (
     together,
     told_lead,
 )
+from schakel.case_secrecy import open_secrecy
 from schakel.disclosure import Disclosure, Secrecy
 from schakel.ledger_records import Act, CaseLedger, EndedDeadline, LedgerDecision, Matter, NewMatter, Transition
 from schakel.message import CaseMessage
@@ -200,10 +201,7 @@ def _message(case: CaseLedger, tools: Tools) -> CaseMessage:
 
 
 def _secrecy(case: CaseLedger, tools: Tools) -> Secrecy:
-    if case.secrecy is None:
-        return Secrecy()
-    place = SealPlace("case_file", case.id, "secrecy")
-    return Secrecy.from_bytes(tools.vault.open(case.wrapped_key, case.secrecy, owner=case.id, place=place))
+    return open_secrecy(tools.vault, case.secrecy, case_id=case.id, wrapped_key=case.wrapped_key)
 
 
 def _names(act: Act, name: str) -> list[str]:

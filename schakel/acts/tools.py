@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from schakel.acts.refusals import refused
+from schakel.asking import Asking
 from schakel.clocks import Clocks
 from schakel.deadlines import deadline_for, due_of
-from schakel.decision import Asking
 from schakel.feedback import Telling
 from schakel.ledger_records import (
     Act,

@@ -162,7 +162,7 @@ async def _case(reference: str, by: str) -> tuple[CaseRecord, datetime, list[Pro
 
 
 async def _suggestion(case: str, other: str, by: str, reason: str, join: bool) -> bool | None:
-    from schakel.decision import share_secrecy
+    from schakel.case_secrecy import share_secrecy
 
     async with opened_books() as books:
         first, second = await books.store.case_by_id(case), await books.store.case_by_id(other)

@@ -18,9 +18,9 @@ from typing import Any, Final, cast
 
 from schakel.acting import Acting, Said
 from schakel.acts.tools import Tools
+from schakel.asking import Asking
 from schakel.bootstrap import region_folder
 from schakel.clocks import ACCEPTED, Clocks
-from schakel.decision import Asking
 from schakel.errors import Refusal
 from schakel.feedback import Telling
 from schakel.involvement import Involvement, InvolvementStore
