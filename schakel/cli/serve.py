@@ -62,15 +62,10 @@ async def _serve(*names: str) -> None:
 
     parts = frozenset(Part(name) for name in names)
     async with opened() as hub:
-        if Part.API in parts:
-            import api.server  # noqa: F401 (belongs to what stays)
-        gc.collect()
-        gc.freeze()
-        gc.enable()
-        await serve_until_told(hub, parts)
+        await _serve_until_told(hub, parts)
 
 
-async def serve_until_told(hub: Hub, parts: frozenset[Part]) -> None:
+async def _serve_until_told(hub: Hub, parts: frozenset[Part]) -> None:
     """Door and loops, until a signal; the first that fails takes the others along.
 
     Nothing new is taken in or claimed after the signal; what is being answered or sent is ended first."""
@@ -95,9 +90,12 @@ async def serve_until_told(hub: Hub, parts: frozenset[Part]) -> None:
 
             group.create_task(serve_watch(hub, sockets=[watch], stop=told))
         if door is not None:
-            from api.server import serve as serve_door
+            from api.server import door as door_of
+            from api.server import serve_until
 
-            group.create_task(serve_door(hub, sockets=[door], stop=told))
+            group.create_task(serve_until(door_of(hub), sockets=[door], stop=told))
+        gc.freeze()
+        gc.enable()
         group.create_task(hub.run(told, parts))
     say("stopped; what was under way is done or will be taken up at the next start")
 
