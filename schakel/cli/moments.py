@@ -42,7 +42,8 @@ def ago(text: str, option: str, *, now: datetime) -> datetime:
 
 
 def age(since: datetime | None, *, now: datetime) -> str:
-    """How long ago, or how long still: `45s`, `12m`, `2u14`, `3d4u` (u: uur, hour); empty without a moment."""
+    """How long ago, or how long still: `45s`, `12m`, `2u14`, `3d4u`, `112d` (u: uur, hour); six characters up to 99,999
+    days. Empty without a moment."""
     if since is None:
         return ""
     seconds = int(abs((now - since).total_seconds()))
@@ -52,7 +53,8 @@ def age(since: datetime | None, *, now: datetime) -> str:
         return f"{seconds // 60}m"
     if seconds < _DAY:
         return f"{seconds // _HOUR}u{seconds % _HOUR // 60:02}"
-    return f"{seconds // _DAY}d{seconds % _DAY // _HOUR}u"
+    days = seconds // _DAY
+    return f"{days}d{seconds % _DAY // _HOUR}u" if days < 100 else f"{days}d"
 
 
 def _next(hour: int, minute: int, option: str, now: datetime) -> datetime:

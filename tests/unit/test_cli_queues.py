@@ -16,7 +16,7 @@ from typing import Any
 
 import apsw
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schakel.bootstrap import build
@@ -113,6 +113,7 @@ pauses = st.none() | st.builds(
 )  # fmt: skip
 
 
+@example(Queue(partner="lokaal-team-leidschendam-voorburg", oldest=datetime(2026, 8, 1, 3, tzinfo=UTC)))  # 112d19u
 @given(
     st.builds(Queue, st.just("lokaal-team-leidschendam-voorburg"), counts, counts, counts, moments, moments, moments,
               st.none() | st.text("abc-", min_size=1, max_size=120), counts, pauses)
