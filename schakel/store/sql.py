@@ -51,6 +51,7 @@ from schakel.store import (
     admin,
     alarms,
     case_ledger,
+    claiming,
     clock_jump,
     deadlines,
     delivery,
@@ -134,8 +135,8 @@ class SqlStore:
     async def claim(
         self, *, now: datetime, limit: int, only: Sequence[str] | None = None, passing_over: Sequence[str] = ()
     ) -> list[Claimed]:
-        choice = delivery.Choice(limit, only, passing_over)
-        return await self._engine.write(lambda db: delivery.claim(db, self._terms, choice, now=now), points=_CLAIM)
+        choice = claiming.Choice(limit, only, passing_over)
+        return await self._engine.write(lambda db: claiming.claim(db, self._terms, choice, now=now), points=_CLAIM)
 
     async def keep_rendered(self, rendered: Sequence[tuple[Claimed, Rendered]]) -> None:
         await self._engine.write(lambda db: delivery.keep_rendered(db, rendered), points=_RENDER, weight=len(rendered))
