@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -190,3 +191,20 @@ async def test_a_handshake_that_does_not_end_ends(trusted: Authority) -> None:
         assert await send(url, total_seconds=1.0) == "timeout"
     finally:
         server.close()
+
+
+def test_it_is_the_same_on_the_event_loop_of_a_hub(trusted: Authority, tmp_path: Path) -> None:
+    """uvloop has its own TLS."""
+
+    async def said(context: ssl.SSLContext, recipient: Recipient) -> list[str]:
+        async with over_tls(recipient, context) as url:
+            return [await send(url), await send(url)]
+
+    stranger = authority(tmp_path, "own").certificate(HERE, tmp_path)
+    elsewhere, ended = trusted.certificate("elders.example", tmp_path), trusted.certificate(HERE, tmp_path, ended=True)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        refused, believed = Recipient(), Recipient()
+        for context in (stranger, elsewhere, ended):
+            assert runner.run(said(context, refused)) == ["tls", "tls"]
+        assert runner.run(said(trusted.certificate(HERE, tmp_path), believed)) == ["delivered", "delivered"]
+    assert (len(refused.journal), len(believed.journal)) == (0, 2)
