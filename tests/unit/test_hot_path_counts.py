@@ -152,6 +152,21 @@ def test_a_recipient_costs_one_view_and_one_evaluation(heart: Heart, counting: C
     assert counting.calls["evaluations"] <= 1
 
 
+@pytest.mark.parametrize("referrals", [1, 100])
+def test_the_recipients_of_a_message_cost_one_parse_and_canonical_json_no_evaluation(
+    heart: Heart, counting: Counting, referrals: int
+) -> None:
+    messages = [replace(delivery(heart, "case-json"), token="held") for _ in range(referrals)]
+    claimed = [replace(one, role=role) for one in messages for role in ("lead", "duo", "partner")]
+    counting.calls.clear()
+    for one in claimed:
+        heart.renderer.render(one, now=NOW)
+    heart.renderer.forget()
+    assert counting.calls["case messages"] == referrals
+    assert counting.calls["views"] == 3 * referrals
+    assert counting.calls["evaluations"] == 0
+
+
 def delivery(heart: Heart, representation: str) -> Claimed:
     arrival, decide = accepted(heart, "thv-json")
     decision = decide(arrival, Facts(matches=()))
