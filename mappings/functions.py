@@ -8,8 +8,9 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
+from hashlib import sha1
 from typing import Any, Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from mappings.codebook import LOCAL, Codebook, UnknownCode
 
@@ -111,10 +112,16 @@ def _local(text: Any, function: str) -> datetime | None:
 
 def urn(*parts: Any) -> str:
     """A `urn:uuid:` made of its parts (UUIDv5): the same parts give the same one. An absent part counts as empty."""
-    if not all(part is None or isinstance(part, str) for part in parts):
-        raise Unfit("mapping-error", "urn: takes text")
-    name = "\x1f".join(part or "" for part in parts)
-    return f"urn:uuid:{uuid5(URN_SPACE, name)}"
+    for part in parts:
+        if part is not None and not isinstance(part, str):
+            raise Unfit("mapping-error", "urn: takes text")
+    name = "\x1f".join([part or "" for part in parts])
+    # RFC 9562 section 5.5 in so many words: a message has twenty, and `uuid.uuid5` takes three times as long for one
+    made = bytearray(sha1(URN_SPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
+    made[6] = made[6] & 0x0F | 0x50
+    made[8] = made[8] & 0x3F | 0x80
+    digits = made.hex()
+    return f"urn:uuid:{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def years_ago(years: Any, *, now: datetime) -> str:
