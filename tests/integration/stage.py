@@ -5,6 +5,7 @@ channels and alarm senders that record."""
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -12,9 +13,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import mappings
-from schakel.bootstrap import Hub, build, initialise
+from schakel import bootstrap
+from schakel.bootstrap import Hub, build, initialise, read_configuration
 from schakel.errors import TemporaryFailure
 from schakel.ports import AlarmNotice, Channel, Parcel, Receipt
 from schakel.region import Partner
@@ -130,13 +133,29 @@ def open_stage(
     return reopen_stage(settings, MovedClock(at))
 
 
+@functools.cache
+def _without_overlay(region: str, schemas: Path | None, validates: bool) -> bootstrap.Configuration:
+    return read_configuration(
+        Settings(_env_file=None, region=region, region_overlay=None, stuf_schemas=schemas, validate_fhir=validates)
+    )
+
+
+def _read(settings: Settings) -> bootstrap.Configuration:
+    """A region of the product without an overlay is read once for all tests of this process: no use changes it."""
+    if settings.region_overlay is not None or "/" in settings.region:
+        return read_configuration(settings)
+    return _without_overlay(settings.region, settings.stuf_schemas, settings.validate_fhir)
+
+
 def reopen_stage(settings: Settings, clock: MovedClock) -> Stage:
     """A new process on the same home."""
     webhook = RecordingChannel(name="webhook", how="delivered")
     mailbox = RecordingChannel(name="mailbox", how="notified")
     mail = RecordingSender()
     channels: dict[str, Channel] = {"webhook": webhook, "mailbox": mailbox}
-    hub = build(settings, clock=clock, channels=channels, senders=None if settings.smtp_host else {"smtp": mail})
+    senders = None if settings.smtp_host else {"smtp": mail}
+    with mock.patch.object(bootstrap, "read_configuration", _read):
+        hub = build(settings, clock=clock, channels=channels, senders=senders)
     return Stage(hub=hub, clock=clock, webhook=webhook, mailbox=mailbox, mail=mail)
 
 
