@@ -32,7 +32,7 @@ class WebhookAlarm:
         now = self._clock.now()
         ring = f"{notice.id}.{notice.step}.{notice.count}"  # each ring is another event, each repeat the same
         body = _event(notice, ring, source=source_of(self._hub_oin))
-        headers = {"content-type": MEDIA_TYPE}
+        headers = {"Content-Type": MEDIA_TYPE}
         if self._secrets:
             headers |= signed_headers(ring, body, secrets=self._secrets, now=now)
         poster = Poster(rule=self._rule)  # alarms are few: no connection is kept between two of them

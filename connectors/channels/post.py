@@ -191,12 +191,12 @@ class _Pool:
 
 
 def _request(place: Place, headers: Mapping[str, str], body: bytes) -> bytes:
-    lines = [
+    lines = [  # names as everybody writes them: not every old SOAP server knows that case does not matter
         f"POST {place.target} HTTP/1.1",
-        f"host: {place.authority}",
-        "user-agent: schakel",
-        "accept-encoding: identity",
-        f"content-length: {len(body)}",
+        f"Host: {place.authority}",
+        "User-Agent: schakel",
+        "Accept-Encoding: identity",
+        f"Content-Length: {len(body)}",
         *(f"{name}: {value}" for name, value in headers.items()),
     ]
     head = "\r\n".join(lines)

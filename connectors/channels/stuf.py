@@ -50,7 +50,7 @@ class StufChannel:
             raise TemporaryFailure("no-url")
         body = _BEFORE + _DECLARATION.sub(b"", parcel.content) + _AFTER
         signed = signed_headers(parcel.delivery_id, body, secrets=parcel.secrets, now=now) if parcel.secrets else {}
-        headers = {"content-type": MEDIA_TYPE, "soapaction": '""', **signed}
+        headers = {"Content-Type": MEDIA_TYPE, "SOAPAction": '""', **signed}
         answered = await self._poster.ask(parcel.recipient, parcel.url, headers=headers, body=body)
         return _outcome(answered, parcel.delivery_id, now=now)
 

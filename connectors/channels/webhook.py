@@ -32,7 +32,7 @@ class WebhookChannel:
         body, whole = event(parcel, hub_oin=self._hub_oin, public_url=self._public_url)
         headers = signed_headers(parcel.delivery_id, body, secrets=parcel.secrets, now=now)
         await self._poster.post(
-            parcel.recipient, parcel.url, headers={"content-type": MEDIA_TYPE, **headers}, body=body, now=now
+            parcel.recipient, parcel.url, headers={"Content-Type": MEDIA_TYPE, **headers}, body=body, now=now
         )
         return "delivered" if whole else "notified"
 

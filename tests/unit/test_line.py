@@ -79,8 +79,8 @@ async def test_it_writes_what_http_asks_for_and_nothing_more(poster: Poster) -> 
     async with running(OK) as (server, url):
         assert await ask(poster, url) == Answered(200, None, b"OK")
     assert server.requests == [
-        b"POST /hook?a=b HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nuser-agent: schakel\r\naccept-encoding: identity\r\n"
-        b"content-length: 1\r\ncontent-type: text/plain\r\n\r\nx" % server.port
+        b"POST /hook?a=b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: schakel\r\nAccept-Encoding: identity\r\n"
+        b"Content-Length: 1\r\ncontent-type: text/plain\r\n\r\nx" % server.port
     ]
 
 
