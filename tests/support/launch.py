@@ -44,7 +44,7 @@ def follow_clock(file: Path) -> None:
 
 def lease(seconds: float) -> None:
     terms.Terms = partial(terms.Terms, lease=timedelta(seconds=seconds))  # type: ignore[assignment, misc]
-    dispatch.RENEW = seconds / 3  # type: ignore[misc]
+    dispatch.RENEW = min(dispatch.RENEW, seconds / 3)  # type: ignore[misc]
 
 
 def poison(text: str) -> None:
