@@ -24,13 +24,13 @@ class Intake(Protocol):
     ) -> tuple[Envelope, Receipt]: ...
 
 
-class Dispatch(Protocol):
-    async def mailbox_content(
+class Mailbox(Protocol):
+    async def content(
         self, partner: Partner, number: int, *, acceptable: Callable[[tuple[str, ...]], None] | None = None
     ) -> tuple[bytes, str, bytes]:
         """Content, media type, SHA-256. Raises NotFound (404; 410: erased or replaced) and what `acceptable` raises."""
 
-    async def mailbox_case(self, partner: Partner, number: int) -> tuple[bytes, str]:
+    async def whole_case(self, partner: Partner, number: int) -> tuple[bytes, str]:
         """The whole case and its media type. Raises NotFound."""
 
 
@@ -86,7 +86,7 @@ class Hub(Protocol):
     @property
     def intake(self) -> Intake: ...
     @property
-    def dispatch(self) -> Dispatch: ...
+    def mailbox(self) -> Mailbox: ...
     @property
     def involvement(self) -> Involvement: ...
     @property

@@ -78,15 +78,13 @@ async def entries(
 
 
 async def content(number: Number, request: Request, hub: TheHub, partner: Recipient) -> Response:
-    body, media_type, digest = await hub.dispatch.mailbox_content(
-        partner, number, acceptable=partial(check_accept, request)
-    )
+    body, media_type, digest = await hub.mailbox.content(partner, number, acceptable=partial(check_accept, request))
     return Response(body, headers={"content-digest": _digest(digest)}, media_type=media_type)
 
 
 async def whole_case(number: Number, request: Request, hub: TheHub, partner: Recipient) -> Response:
     check_accept(request, JSON)
-    body, media_type = await hub.dispatch.mailbox_case(partner, number)
+    body, media_type = await hub.mailbox.whole_case(partner, number)
     return Response(body, media_type=media_type)
 
 

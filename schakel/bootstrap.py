@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from schakel.intake import AcceptStore, Intake
     from schakel.involvement import Involvement
     from schakel.log import Log
+    from schakel.mailbox import Mailbox
     from schakel.preview import Previewer
     from schakel.rendering import Renderer
     from schakel.store.sql import SqlStore
@@ -93,6 +94,7 @@ def build(
     store = _store(settings, region, vault)
     intake = heart.intake(store, broker)
     acting = heart.acting(store)
+    dispatch, mailbox = _deliveries(heart, store, broker, ways, time)
     involvement = Involvement(
         store=InvolvementStore(ledger=store, admin=store),
         region=region,
@@ -112,7 +114,8 @@ def build(
         formats=heart.formats,
         channels=ways,
         intake=intake,
-        dispatch=_dispatch(heart, store, broker, ways, time),
+        dispatch=dispatch,
+        mailbox=mailbox,
         involvement=involvement,
         answering=_answering(heart, store, involvement),
         acting=acting,
@@ -183,21 +186,43 @@ def _broker_surroundings(of: Heart | Hub) -> Surroundings:
     )
 
 
-def _dispatch(heart: Heart, store: Store, broker: Broker, ways: Mapping[str, Channel], clock: Clock) -> Dispatch:
+def _deliveries(
+    heart: Heart, store: Store, broker: Broker, ways: Mapping[str, Channel], clock: Clock
+) -> tuple[Dispatch, Mailbox]:
+    """The two ways in which a recipient gets what is for it; what one of them made is what the other gives."""
     from schakel.dispatch import Dispatch, DispatchStore
+    from schakel.mailbox import Mailbox, MailboxStore
+    from schakel.making import Making, MakingStore
+    from schakel.outcomes import Outcomes
 
-    return Dispatch(
-        store=DispatchStore(deliveries=store, ledger=store, admin=store),
-        broker=broker,
-        channels=ways,
+    making = Making(
+        store=MakingStore(deliveries=store, ledger=store),
         renderer=heart.renderer,
-        region=heart.region,
         vault=heart.vault,
         clock=clock,
         new_id=heart.new_id,
-        jitter=random.SystemRandom().random,
+    )
+    outcomes = Outcomes(region=heart.region, jitter=random.SystemRandom().random)
+    dispatch = Dispatch(
+        store=DispatchStore(deliveries=store, admin=store),
+        broker=broker,
+        channels=ways,
+        making=making,
+        region=heart.region,
+        vault=heart.vault,
+        clock=clock,
+        outcomes=outcomes,
         log=heart.log,
     )
+    mailbox = Mailbox(
+        store=MailboxStore(deliveries=store, admin=store),
+        making=making,
+        renderer=heart.renderer,
+        outcomes=outcomes,
+        clock=clock,
+        log=heart.log,
+    )
+    return dispatch, mailbox
 
 
 def _answering(heart: Heart, store: Store, involvement: Involvement) -> Answering:

@@ -10,31 +10,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from schakel.batching import Batcher
 from schakel.errors import (
-    Finding,
     LeaseLost,
-    NotFound,
     PoisonDelivery,
     RecipientGone,
     SchakelError,
     Tampered,
     TemporaryFailure,
-    Unacceptable,
 )
 from schakel.failpoints import Failpoint, hit
-from schakel.feedback import SOURCE, carries_case
 from schakel.log import Log
+from schakel.making import Making
 from schakel.outcomes import LEFT_ALONE, STOPPED, Outcomes
-from schakel.ports import AdminStore, Broker, Channel, Clock, DeliveryStore, LedgerStore, Parcel, SigningSecret, Vault
-from schakel.records import AuditEntry, Bell, Claimed, DeliveryOutcome, NewDelivery, Rendered, SealPlace
-from schakel.region import Partner, Region
-from schakel.rendering import Renderer, View
+from schakel.ports import AdminStore, Broker, Channel, Clock, DeliveryStore, Parcel, SigningSecret, Vault
+from schakel.records import Bell, Claimed, DeliveryOutcome, SealPlace
+from schakel.region import Region
+from schakel.rendering import View
 
 SWEEP: Final = 2.0  # seconds between two looks at the store for what no bell told of
 RENEW: Final = 5.0  # seconds; a lease lasts 15
@@ -46,18 +43,15 @@ SENDING_TO_ONE: Final = 8  # sends at the same time to one recipient
 READY_FOR_ONE: Final = 2 * SENDING_TO_ONE  # made and kept together, before those that are sent have arrived
 SEND_LIMIT: Final = 60.0  # seconds; a channel has its own, shorter limit
 OUTCOMES: Final = 200  # in one transaction
-WAIT_A_MOMENT: Final = 1  # seconds; Retry-After of a mailbox read that meets a worker
 SECRETS_FRESH: Final = timedelta(seconds=30)
-WHOLE: Final = "case-json"  # the representation that carries all that a recipient may see
 REASON_SUPERSEDED: Final = "disclosure-became-stricter"
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchStore:
-    """The three sockets that this service works with; one engine gives them all."""
+    """The two sockets that this service works with; one engine gives them both."""
 
     deliveries: DeliveryStore
-    ledger: LedgerStore
     admin: AdminStore
 
 
@@ -68,26 +62,22 @@ class Dispatch:
         store: DispatchStore,
         broker: Broker,
         channels: Mapping[str, Channel],
-        renderer: Renderer,
+        making: Making,
         region: Region,
         vault: Vault,
         clock: Clock,
-        new_id: Callable[[], str],
-        jitter: Callable[[], float],
+        outcomes: Outcomes,
         log: Log,
     ) -> None:
-        """`jitter`: a number from 0 up to 1, anew at each call."""
         self._store = store.deliveries
-        self._ledger = store.ledger
         self._admin = store.admin
         self._broker = broker
         self._channels = channels
-        self._renderer = renderer
+        self._making = making
         self._region = region
         self._vault = vault
         self._clock = clock
-        self._new_id = new_id
-        self._outcomes = Outcomes(region=region, jitter=jitter)
+        self._outcomes = outcomes
         self._log = log
         self._leases: dict[str, tuple[Claimed, asyncio.Task[None]]] = {}  # by token: one delivery can be claimed anew
         self._sending: set[str] = set()  # tokens of those that have their place
@@ -103,7 +93,6 @@ class Dispatch:
         self._ready: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(READY_FOR_ONE))
         self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(SENDING_TO_ONE))
         self._secrets: dict[str, tuple[datetime, tuple[SigningSecret, ...]]] = {}
-        self._keeping: Batcher[tuple[Claimed, Rendered], LeaseLost | None] = Batcher(self._keep_many, most=OUTCOMES)
         self._finishing: Batcher[DeliveryOutcome, bool] = Batcher(self._finish_many, most=OUTCOMES)
 
     # -- the loop
@@ -271,7 +260,7 @@ class Dispatch:
             if self._leases.pop(claimed.token, None) is not None:
                 self._let_in(claimed.recipient)
             if not self._leases:
-                self._renderer.forget()
+                self._making.forget()
             self._ended.set()
 
     def _let_in(self, recipient: str) -> None:
@@ -297,7 +286,7 @@ class Dispatch:
     async def _made(self, claimed: Claimed) -> tuple[View, bool] | DeliveryOutcome:
         """As `_content`; or how it ends, when it cannot be made. Raises LeaseLost, and whatever the store raises."""
         try:
-            return await self._content(claimed)
+            return await self._making.content(claimed)
         except (PoisonDelivery, Tampered) as poison:
             return self._outcomes.poisoned(claimed, poison)
 
@@ -321,33 +310,6 @@ class Dispatch:
         except (PoisonDelivery, Tampered) as poison:
             return self._outcomes.poisoned(claimed, poison)
         return self._outcomes.reached(claimed, how)
-
-    async def _content(self, claimed: Claimed) -> tuple[View, bool]:
-        """The bytes to send, kept before anyone sends them; True: the kept ones show more than may be shown now."""
-        kept = self._renderer.reopen(claimed)
-        if kept is not None and claimed.rendered is not None:
-            if claimed.role == SOURCE:  # feedback says how things stood, and of nobody where he is
-                return kept, False
-            if claimed.rendered.secrecy_version >= claimed.secrecy_version:
-                return kept, False
-            return kept, (await self._rendered(claimed)).digest != kept.digest
-        view = await self._rendered(claimed)
-        rendered = self._renderer.seal(claimed, view)
-        lost = await self._keeping.put((claimed, rendered))
-        if lost is not None:
-            raise lost
-        hit(Failpoint.DISPATCH_AFTER_RENDER)
-        return view, False
-
-    async def _rendered(self, claimed: Claimed) -> View:
-        if carries_case(claimed.occasion):
-            return self._renderer.render(claimed, now=self._clock.now())
-        if claimed.role != SOURCE:
-            return self._renderer.notice(claimed, now=self._clock.now())
-        status = await self._ledger.status(claimed.recipient, claimed.message_id)
-        if status is None:
-            raise PoisonDelivery("not-its-source")
-        return self._renderer.feedback(claimed, status, now=self._clock.now())
 
     async def _parcel(self, claimed: Claimed, view: View) -> Parcel:
         partner = self._region.partner(claimed.recipient)
@@ -396,104 +358,8 @@ class Dispatch:
             token=claimed.token,
             event="supersede",
             reason=REASON_SUPERSEDED,
-            replacement=await self._replacement(claimed),
+            replacement=await self._making.replacement(claimed),
         )
-
-    async def _replacement(self, claimed: Claimed) -> NewDelivery:
-        """A new id and a new number for the stricter view; it carries the same request."""
-        return NewDelivery(
-            id=self._new_id(),
-            recipient=claimed.recipient,
-            role=claimed.role,
-            channel=claimed.channel,
-            mode=claimed.mode,
-            representation=claimed.representation,
-            urgency=claimed.urgency,
-            request_id=await self._request_of(claimed),
-            late=claimed.late,
-            occasion=claimed.occasion,
-        )
-
-    async def _request_of(self, claimed: Claimed) -> str | None:
-        """The request whose reference the delivery carries: references are made from ids, so they are compared."""
-        record = await self._ledger.case_by_id(claimed.case_id) if claimed.request_reference else None
-        asked = [row.id for row in record.requests if row.partner == claimed.recipient] if record else []
-        return next((one for one in asked if self._vault.reference("request", one) == claimed.request_reference), None)
 
     async def _finish_many(self, outcomes: Sequence[DeliveryOutcome]) -> list[bool]:
         return await self._store.finish(outcomes, now=self._clock.now())
-
-    async def _keep_many(self, rendered: Sequence[tuple[Claimed, Rendered]]) -> list[LeaseLost | None]:
-        """One transaction for all; when one of them has lost its lane, each on its own."""
-        try:
-            await self._store.keep_rendered(rendered)
-        except LeaseLost as lost:
-            if len(rendered) == 1:
-                return [lost]
-            return [one for each in rendered for one in await self._keep_many([each])]
-        return [None] * len(rendered)
-
-    # -- reading by mailbox
-
-    async def mailbox_content(
-        self, partner: Partner, number: int, *, acceptable: Callable[[tuple[str, ...]], None] | None = None
-    ) -> tuple[bytes, str, bytes]:
-        """Content, media type and SHA-256 of what waits under `number`; reading it is receiving it, and is audited.
-
-        `acceptable` gets the media types it can come in and raises NotAcceptable before anything has happened.
-        Raises NotFound: not this partner's, a tombstone, or (410) erased after its term."""
-        item = await self._mailbox_item(partner, number)
-        if acceptable is not None:
-            acceptable(self._renderer.media_types(item.representation))
-        try:
-            view, stricter = await self._content(item)
-        except LeaseLost:  # a worker has it in hand: it renders first
-            self._log.info("mailbox.in-hand", delivery=item.id)
-            raise Unacceptable(_finding(), retry_after=WAIT_A_MOMENT) from None
-        except (PoisonDelivery, Tampered) as poison:
-            self._log.error("mailbox.cannot-render", delivery=item.id, exc_info=poison)
-            await self._admin.raise_alarms([self._outcomes.cannot_be_made(item)], now=self._clock.now())
-            raise NotFound() from None
-        now = self._clock.now()
-        if stricter:
-            await self._store.supersede(item.id, await self._replacement(item), now=now)
-            raise NotFound(status=410)
-        await self._store.receive(partner.id, number, now=now, how="fetch")
-        await self._admin.audit([AuditEntry(at=now, actor=partner.id, action="fetch-content", object=item.id)])
-        return view.content, view.media_type, view.digest
-
-    async def mailbox_case(self, partner: Partner, number: int) -> tuple[bytes, str]:
-        """The whole case as canonical JSON, for who was notified in a form that cannot carry it; and its media type.
-
-        Made when it is asked, with the newest secrecy, and not kept: the delivery has its own bytes, and those stay the
-        same. Reading it is receiving the delivery, and is audited. Raises NotFound as `mailbox_content` does."""
-        item = await self._mailbox_item(partner, number)
-        if not carries_case(item.occasion):
-            raise NotFound()  # feedback and notices are whole as they are
-        try:
-            view = self._renderer.render(item, now=self._clock.now(), representation=WHOLE)
-        except (PoisonDelivery, Tampered) as poison:
-            self._log.error("mailbox.cannot-render", delivery=item.id, exc_info=poison)
-            await self._admin.raise_alarms([self._outcomes.cannot_be_made(item)], now=self._clock.now())
-            raise NotFound() from None
-        now = self._clock.now()
-        await self._store.receive(partner.id, number, now=now, how="fetch")
-        await self._admin.audit([AuditEntry(at=now, actor=partner.id, action="fetch-case", object=item.id)])
-        return view.content, view.media_type
-
-    async def _mailbox_item(self, partner: Partner, number: int) -> Claimed:
-        item = await self._store.mailbox_item(partner.id, number)
-        if item is None:
-            raise NotFound()
-        if item.rendered is not None and item.rendered.sealed is None:
-            raise NotFound(status=410)
-        return item
-
-
-def _finding() -> Finding:
-    return Finding(
-        place="mailbox",
-        rule="mailbox:being-made",
-        nl="Dit bericht wordt op dit moment gemaakt; vraag het zo weer op.",
-        en="This message is being made at this moment; ask again shortly.",
-    )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from schakel.involvement import Involvement
     from schakel.ledger_view import LedgerViews
     from schakel.log import Log
+    from schakel.mailbox import Mailbox
     from schakel.tally import Tally
     from schakel.vault import FileVault
 
@@ -93,6 +94,7 @@ class Hub:
     channels: Mapping[str, Channel]
     intake: Intake
     dispatch: Dispatch
+    mailbox: Mailbox
     involvement: Involvement
     answering: Answering
     acting: Acting

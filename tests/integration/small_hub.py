@@ -90,13 +90,13 @@ class Store:
         return self.condition
 
 
-class Dispatch:
-    async def mailbox_case(self, partner: Partner, number: int) -> tuple[bytes, str]:
+class Mailbox:
+    async def whole_case(self, partner: Partner, number: int) -> tuple[bytes, str]:
         if number != 1:
             raise NotFound()
         return CONTENT, "application/json"
 
-    async def mailbox_content(
+    async def content(
         self, partner: Partner, number: int, *, acceptable: Callable[[tuple[str, ...]], None] | None = None
     ) -> tuple[bytes, str, bytes]:
         if acceptable is not None:
@@ -151,7 +151,7 @@ class SmallHub:
         self.log: Log = open_log("debug", self.log_lines)
         self.store: Any = Store()
         self.intake = Intake(self.formats)
-        self.dispatch = Dispatch()
+        self.mailbox = Mailbox()
         self.involvement = Involvement()
         self.answering = Answering()
         self.port = 0

@@ -90,7 +90,7 @@ async def test_a_second_order_in_delft_reaches_perspektief_and_the_mailbox_of_th
     entries = await stage.hub.store.mailbox("lokaal-team-delft", after=0, limit=10)
     assert [(entry.number, entry.state) for entry in entries] == [(1, "notified")]
     partner = stage.partner("lokaal-team-delft")
-    content, media_type, digest = await stage.hub.dispatch.mailbox_content(partner, 1)
+    content, media_type, digest = await stage.hub.mailbox.content(partner, 1)
     assert media_type.startswith("application/")
     assert hashlib.sha256(content).digest() == digest
     (sent,) = [parcel for parcel in stage.mailbox.sent if parcel.recipient == "lokaal-team-delft"]
@@ -102,9 +102,9 @@ async def test_a_second_order_in_delft_reaches_perspektief_and_the_mailbox_of_th
 async def test_a_mailbox_read_before_any_worker_renders_once_and_for_good(stage: Stage) -> None:
     await stage.send("thv-pool", thv("delft-tweede-thv"))
     partner = stage.partner("lokaal-team-delft")
-    first = await stage.hub.dispatch.mailbox_content(partner, 1)
+    first = await stage.hub.mailbox.content(partner, 1)
     stage.clock.forward(timedelta(minutes=3))
-    assert await stage.hub.dispatch.mailbox_content(partner, 1) == first
+    assert await stage.hub.mailbox.content(partner, 1) == first
     await stage.hub.dispatch.run_once()
     assert stage.mailbox.sent == []  # reading was receiving: nothing is left to send
 
@@ -112,9 +112,9 @@ async def test_a_mailbox_read_before_any_worker_renders_once_and_for_good(stage:
 async def test_what_is_not_this_partners_is_not_found(stage: Stage) -> None:
     await stage.send("thv-pool", thv("delft-tweede-thv"))
     with pytest.raises(NotFound):
-        await stage.hub.dispatch.mailbox_content(stage.partner("lokaal-team-westland"), 1)
+        await stage.hub.mailbox.content(stage.partner("lokaal-team-westland"), 1)
     with pytest.raises(NotFound):
-        await stage.hub.dispatch.mailbox_content(stage.partner("lokaal-team-delft"), 2)
+        await stage.hub.mailbox.content(stage.partner("lokaal-team-delft"), 2)
 
 
 async def test_a_bell_wakes_the_dispatch_before_the_sweep(stage: Stage) -> None:

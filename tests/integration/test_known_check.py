@@ -58,7 +58,7 @@ class Asking:
         """What waits for a partner, opened."""
         found = []
         for entry in await self.stage.hub.store.mailbox(partner, after=0, limit=99):
-            content, _, _ = await self.stage.hub.dispatch.mailbox_content(self.stage.partner(partner), entry.number)
+            content, _, _ = await self.stage.hub.mailbox.content(self.stage.partner(partner), entry.number)
             found.append(json.loads(content))
         return found
 
@@ -336,7 +336,7 @@ async def test_a_partner_that_reads_fhir_gets_a_task_and_answers_it(tmp_path: Pa
         removed = asking.who("removed")
         await asking.ask(["de-waag"], [removed["id"]])
         partner, media_type = stage.partner("de-waag"), stage.hub.formats[written].media_types[0]
-        content, kind, _ = await stage.hub.dispatch.mailbox_content(partner, 1)
+        content, kind, _ = await stage.hub.mailbox.content(partner, 1)
         assert kind == media_type
         bundle = json.loads(content) if written == "fhir-json" else from_xml(content)
         bodies = {entry["resource"]["resourceType"]: entry["resource"] for entry in bundle["entry"]}

@@ -166,7 +166,7 @@ async def test_an_icm_case_asks_the_same_police_in_its_mailbox(chain: Chain) -> 
     reference, members = await chain.case("perspektief")
     await chain.ask("perspektief", reference, ["politie"], [members[0]["id"]])
     assert chain.police.journal == []
-    content, media_type, _ = await chain.stage.hub.dispatch.mailbox_content(chain.stage.partner("politie"), 1)
+    content, media_type, _ = await chain.stage.hub.mailbox.content(chain.stage.partner("politie"), 1)
     assert media_type == "application/json"
     assert json.loads(content)["occasion"] == "known-check-asked"
 

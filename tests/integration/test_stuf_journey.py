@@ -199,15 +199,15 @@ async def test_the_whole_case_waits_at_the_address_of_the_notification(chain: Ch
     (notice,) = chain.zvhh.journal
     assert text(notice, ".//JZ:overigeInformatie/JZ:url") == "https://hub.example/v1/mailbox/1/case"
     zvhh = chain.stage.partner("zvhh")
-    content, media_type, _ = await chain.stage.hub.dispatch.mailbox_content(zvhh, 1)
+    content, media_type, _ = await chain.stage.hub.mailbox.content(zvhh, 1)
     assert media_type == XML
     assert content.partition(b"?>\n")[2] in chain.zvhh.bodies[0]
-    whole, media_type = await chain.stage.hub.dispatch.mailbox_case(zvhh, 1)
+    whole, media_type = await chain.stage.hub.mailbox.whole_case(zvhh, 1)
     assert media_type == "application/json"
     case = json.loads(whole)
     assert case["message"]["source"] == "veilig-thuis"
     assert case["request"]["reference"] == _reference(notice)
-    again, _, _ = await chain.stage.hub.dispatch.mailbox_content(zvhh, 1)
+    again, _, _ = await chain.stage.hub.mailbox.content(zvhh, 1)
     assert again == content
 
 

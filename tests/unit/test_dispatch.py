@@ -183,13 +183,13 @@ async def test_reading_a_mailbox_is_audited_and_a_tombstone_is_not_found(stage: 
     await stage.send("thv-pool", json.dumps(document).encode())
     team = stage.partner("lokaal-team-delft")
     with pytest.raises(NotFound) as caught:  # what was rendered shows more than may be shown now
-        await stage.hub.dispatch.mailbox_content(team, 1)
+        await stage.hub.mailbox.content(team, 1)
     assert caught.value.status == 410
     assert (await states(stage, "lokaal-team-delft"))[0] == "superseded"
     with pytest.raises(NotFound):
-        await stage.hub.dispatch.mailbox_content(team, 1)
+        await stage.hub.mailbox.content(team, 1)
     numbers = [e.number for e in await stage.hub.store.mailbox("lokaal-team-delft", after=1, limit=9)]
-    contents = [(await stage.hub.dispatch.mailbox_content(team, number))[0] for number in numbers]
+    contents = [(await stage.hub.mailbox.content(team, number))[0] for number in numbers]
     assert len(contents) == 2
     assert all(b"Proefstraat" not in content for content in contents)
     assert all("reference" in json.loads(content)["request"] for content in contents)

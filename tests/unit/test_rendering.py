@@ -137,4 +137,4 @@ async def test_when_nothing_is_under_way_nothing_stays_open(stage: Stage) -> Non
     await stage.send("thv-pool", household(1))
     await stage.hub.dispatch.run_once()
     assert stage.webhook.sent
-    assert not stage.hub.dispatch._renderer._opened
+    assert not stage.hub.dispatch._making._renderer._opened
