@@ -33,11 +33,13 @@ Says = Callable[[Request, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """`takes`: it writes down what came before it says anything, as whoever answers 2xx should."""
+    """`takes`: it writes down what came before it says anything, as whoever answers 2xx should. `stays`: it leaves the
+    connection as it is after that; who closes it instead can meet the next request, and then that one fails."""
 
     name: str
     says: Says
     takes: bool = False
+    stays: bool = False
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ class BadPartner:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while head := await reader.readuntil(b"\r\n\r\n"):
                 await self._answer(await _request(head, reader), writer)
-                if self.bad is not None:
+                if self.bad is not None and not self.bad.stays:
                     break
         writer.close()
 

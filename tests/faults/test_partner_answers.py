@@ -79,7 +79,7 @@ async def test_who_confirms_before_it_says_2xx_has_it_and_does_not_get_it_again(
         told.append(await confirm(street, request_of(request)))
         writer.write(then)
 
-    partner.bad = Bad("confirms first", says, takes=True)
+    partner.bad = Bad("confirms first", says, takes=True, stays=bool(then))
     said = await street.load(LOAD)
     await until(lambda: len(told) == len(said), "not every message is confirmed", street.home.log)
     assert told == [{"outcome": "recorded", "requestState": "confirmed"}] * len(said)
