@@ -24,10 +24,10 @@ from tests.support.recipients import takes
 pytestmark = pytest.mark.slow
 
 KILLS: Final = 6
-SENDERS: Final = 4
+SENDERS: Final = 8
 ANSWERS: Final = (1, 16)  # that a life of the hub gives before the kill
 MOMENT: Final = (0.0, 0.1)  # seconds from that answer to the kill
-PAUSE: Final = (0.0, 0.25)  # seconds between a sender's messages
+PAUSE: Final = (0.0, 0.1)  # seconds between a sender's messages
 BREATH: Final = 0.05  # seconds between two tries of a sender who got no answer
 TWICE: Final = 0.2  # of the messages are sent again although they had their answer
 REFUSED: Final = 0.1  # of the arrivals
@@ -45,6 +45,7 @@ class Stream:
     count: int = 0
     again: list[Message] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
+    under_way: int = 0  # asked of a hub that is up, and not answered yet
     unanswered: int = 0  # by a hub that took the connection
 
     async def send(self) -> None:
@@ -81,7 +82,11 @@ class Stream:
         """None: no answer, or one that promises nothing."""
         if self.process is None:
             return None
-        said = await self.process.hand_in(message)
+        self.under_way += 1
+        try:
+            said = await self.process.hand_in(message)
+        finally:
+            self.under_way -= 1
         self.unanswered += said is None
         return None if said is None or said.status == 503 else said
 
@@ -107,6 +112,7 @@ async def test_nothing_is_lost_under_random_kills(tmp_path: Path) -> None:
                 stream.process = process = await home.start()
                 await stream.answers(answers)
                 await asyncio.sleep(moment)
+                await until(lambda: stream.under_way > 1, "nobody asks anything", home.log)  # so the kill is felt
                 stream.process = None
                 await process.kill()
                 assert await process.died() == -signal.SIGKILL
