@@ -24,7 +24,7 @@ class Clocks:
         self._answer = lru_cache(KINDS_KEPT)(partial(answer_row, deadlines))
 
     def answer_due(self, *, role: str, programme: str, urgency: str, start: datetime) -> datetime:
-        """deadlines.due_at."""
+        """When an answer to what is asked at `start` is due."""
         return answer_due(self._answer(role=role, programme=programme, urgency=urgency), start)
 
     def started(

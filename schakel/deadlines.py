@@ -60,11 +60,6 @@ def deadline_for(
     return next((row for row in deadlines.clocks if row.kind == kind and _fits(row, role, programme, urgency)), None)
 
 
-def due_at(deadlines: Deadlines, *, role: str, programme: str, urgency: str, start: datetime) -> datetime:
-    """When the answer is due. A role without a row (`region check` refuses that) is due at once: a human is told."""
-    return answer_due(answer_row(deadlines, role=role, programme=programme, urgency=urgency), start)
-
-
 def answer_row(deadlines: Deadlines, *, role: str, programme: str, urgency: str) -> Row | None:
     """What `answer_due` counts along; the same for all messages of this kind."""
     row = deadline_for(deadlines, role=role, programme=programme, urgency=urgency)
@@ -72,7 +67,7 @@ def answer_row(deadlines: Deadlines, *, role: str, programme: str, urgency: str)
 
 
 def answer_due(found: Row | None, start: datetime) -> datetime:
-    """As `due_at`, by a row that was found before."""
+    """When the answer is due. A role without a row (`region check` refuses that) is due at once: a human is told."""
     return advance(start, found[0].within, found[1]) if found and found[0].within else start
 
 

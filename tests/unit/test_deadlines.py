@@ -15,21 +15,26 @@ from schakel.deadlines import (
     Due,
     Step,
     again_at,
+    answer_due,
+    answer_row,
     clock_for,
     collapse,
     deadline_for,
-    due_at,
     next_step,
     overdue_steps,
     owner_of,
 )
-from schakel.region import AlarmRoute, Length
+from schakel.region import AlarmRoute, Deadlines, Length
 from schakel.region_files import load_region
 
 REGION = load_region(FOLDER / "haaglanden")
 TABLE = REGION.deadlines
 LOCAL = ZoneInfo("Europe/Amsterdam")
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+def due_at(deadlines: Deadlines, *, role: str, programme: str, urgency: str, start: datetime) -> datetime:
+    return answer_due(answer_row(deadlines, role=role, programme=programme, urgency=urgency), start)
 
 
 def at(text: str) -> datetime:
