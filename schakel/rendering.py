@@ -300,9 +300,8 @@ class Renderer:
         if known is None:
             content = self._content(claimed)
             known = Original.of(self._message(content))
-            if (
-                claimed.token and len(content) <= KEPT_BYTES
-            ):  # whoever reads a mailbox has no lease, and no next recipient
+            # whoever reads a mailbox has no lease, and no next recipient
+            if claimed.token and len(content) <= KEPT_BYTES:
                 if len(self._opened) >= KEPT_OPEN:
                     del self._opened[next(iter(self._opened))]
                 self._opened[key] = known
