@@ -33,7 +33,7 @@ from schakel.intake import AcceptStore
 from schakel.log import open_log
 from schakel.message import CaseMessage
 from schakel.ports import Decide, Envelope, Format
-from schakel.preview import Nowhere, Silent, first_attempt
+from schakel.preview import Nowhere, first_attempt
 from schakel.records import Accepted, Arrival, Claimed, Facts, SealPlace
 from schakel.settings import Settings as HubSettings
 from schakel.vault import create_key_file, open_vault
@@ -218,7 +218,7 @@ async def _at_the_store(heart: Heart, message: Message) -> tuple[Arrival, Decide
     store = _Asked()
     source = heart.region.partner(message.source)
     assert source is not None
-    door = heart.intake(cast(AcceptStore, store), Silent())
+    door = heart.intake(cast(AcceptStore, store))
     await door.receive(source, message.body, message.media_type, NOW)
     return store.asked[0]
 

@@ -25,7 +25,7 @@ class MemoryBroker:
         self._rung = asyncio.Event()
         self._closed = False
 
-    async def ring(self, bells: Sequence[Bell]) -> None:
+    def ring(self, bells: Sequence[Bell]) -> None:
         if self._closed or not bells:
             return
         self._bodies.extend((bell.recipient, encode(bell)) for bell in bells)

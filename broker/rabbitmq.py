@@ -86,7 +86,7 @@ class RabbitMQ:
         self._waking = False
         self._closed = False
 
-    async def ring(self, bells: Sequence[Bell]) -> None:
+    def ring(self, bells: Sequence[Bell]) -> None:
         if self._closed or not bells:
             return
         self._publisher.start()

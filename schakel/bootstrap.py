@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from schakel.mailbox import Mailbox
     from schakel.preview import Previewer
     from schakel.rendering import Renderer
+    from schakel.store.engine import Ring
     from schakel.store.sql import SqlStore
     from schakel.vault import FileVault
 
@@ -91,8 +92,8 @@ def build(
     region = heart.region
     ways = _channels(settings, region) if channels is None else channels
     broker = _broker(heart)
-    store = _store(settings, region, vault)
-    intake = heart.intake(store, broker)
+    store = _store(settings, region, vault, ring=broker.ring)
+    intake = heart.intake(store)
     acting = heart.acting(store)
     dispatch, mailbox = _deliveries(heart, store, broker, ways, time)
     involvement = Involvement(
@@ -132,12 +133,13 @@ def open_books(settings: Settings, *, clock: Clock | None = None) -> Books:
     """The store beside a hub that may run, in a quarter of the time that a hub takes. Raises ConfigurationError."""
     from schakel import failpoints
     from schakel.region_files import load_region
+    from schakel.store.engine import nobody_hears
     from schakel.vault import open_vault
 
     failpoints.arm(settings.failpoint)
     region = load_region(region_folder(settings.region), settings.region_overlay)
     vault = open_vault(settings.keys)
-    store = _store(settings, region, vault)
+    store = _store(settings, region, vault, ring=nobody_hears)
     return Books(
         settings=settings,
         region=region,
@@ -282,7 +284,7 @@ def previewer(settings: Settings, *, clock: Clock | None = None) -> Previewer:
     """Reads, decides and renders as a hub with these settings would, and keeps nothing: it needs no home, and its keys
     live as long as itself. Raises ConfigurationError."""
     from schakel.log import open_log
-    from schakel.preview import Previewer, Silent
+    from schakel.preview import Previewer
     from schakel.vault import create_key_file, open_vault
 
     with tempfile.TemporaryDirectory() as folder:
@@ -290,7 +292,7 @@ def previewer(settings: Settings, *, clock: Clock | None = None) -> Previewer:
         create_key_file(keys)
         vault = open_vault(keys)
     heart = open_heart(settings, vault, clock or SystemClock(), open_log("error", sys.stderr))
-    return Previewer(region=heart.region, renderer=heart.renderer, door=lambda store: heart.intake(store, Silent()))
+    return Previewer(region=heart.region, renderer=heart.renderer, door=heart.intake)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +308,7 @@ class Heart:
     new_id: Callable[[], str]
     log: Log
 
-    def intake(self, store: AcceptStore, broker: Broker) -> Intake:
+    def intake(self, store: AcceptStore) -> Intake:
         from connectors.formats.foreign import looks_like
         from mappings.engine import to_referral
         from schakel.acts.rerouting import Rerouter
@@ -320,7 +322,6 @@ class Heart:
         region, vault, new_id = self.region, self.vault, self.new_id
         return Intake(
             store=store,
-            broker=broker,
             formats=self.formats,
             mappings=self.mappings,
             to_referral=to_referral,
@@ -487,7 +488,7 @@ def initialise(settings: Settings) -> None:
         place.create()
 
 
-def _store(settings: Settings, region: Region, vault: FileVault) -> SqlStore:
+def _store(settings: Settings, region: Region, vault: FileVault, *, ring: Ring) -> SqlStore:
     from schakel.store.own_keys import check_own_keys
     from schakel.store.register import database
     from schakel.store.sql import Opening
@@ -509,7 +510,7 @@ def _store(settings: Settings, region: Region, vault: FileVault) -> SqlStore:
             audit=retention.audit,
         ),
     )
-    opening = Opening(terms=terms, signer=vault.checkpoint_signer(), waiting_limit=settings.waiting_limit)
+    opening = Opening(terms=terms, signer=vault.checkpoint_signer(), waiting_limit=settings.waiting_limit, ring=ring)
     place = database(settings.database)
     check_own_keys(place.reader(), opening.signer)
     return place.open(opening)

@@ -31,7 +31,7 @@ from schakel.feedback import Occasion, Telling
 from schakel.likeness import LooksLike, Wanted
 from schakel.log import Log
 from schakel.message import Referral
-from schakel.ports import AdminStore, Broker, DecideParked, Envelope, Format, IntakeStore, Notice, Receipt, Vault
+from schakel.ports import AdminStore, DecideParked, Envelope, Format, IntakeStore, Notice, Receipt, Vault
 from schakel.records import Accepted, Arrival, Decision, Facts, ParkedFacts, Sealed, SealPlace
 from schakel.region import Partner, Region
 from schakel.release import Releaser
@@ -52,7 +52,6 @@ class Intake:
         self,
         *,
         store: AcceptStore,
-        broker: Broker,
         formats: Mapping[str, Format],
         mappings: Mapping[str, Mapper],
         to_referral: ToReferral,
@@ -69,7 +68,6 @@ class Intake:
         """`to_referral` makes the noun of a mapped document and raises Unmappable("contradiction"); `looks_like` tells
         what came, when that is no document of a partner's own format."""
         self._store = store
-        self._broker = broker
         self._formats = formats
         self._mappings = mappings
         self._to_referral = to_referral
@@ -210,7 +208,6 @@ class Intake:
         hit(Failpoint.INTAKE_BEFORE_ACCEPT)
         outcomes = await self._store.accept_many([arrival for arrival, _ in batch], decide)
         hit(Failpoint.INTAKE_AFTER_ACCEPT)
-        await self._broker.ring([bell for one in outcomes if isinstance(one, Accepted) for bell in one.bells])
         return outcomes
 
     def _receipt(self, accepted: Accepted) -> Receipt:
@@ -289,7 +286,6 @@ class Intake:
         )
         if settled is None:
             raise NotFound()
-        await self._broker.ring(settled.bells)
         self._log.info("parked.settled", parked=parked_id, outcome=settling.event, state=settled.state)
         return settled
 

@@ -220,8 +220,8 @@ class AlarmSender(Protocol):
 class Broker(Protocol):
     """Rings for deliveries that are due. May lose or repeat a bell: the sweep finds what it missed."""
 
-    async def ring(self, bells: Sequence[Bell]) -> None:
-        """Never raises and never waits for an absent broker: the store is the truth, the sweep delivers."""
+    def ring(self, bells: Sequence[Bell]) -> None:
+        """At once, on the event loop; never raises: the store is the truth, and the sweep delivers without a bell."""
 
     async def listen(self, limit: int, wait: float) -> Sequence[Bell]:
         """Waits up to `wait` seconds for at least one bell; () when none came."""

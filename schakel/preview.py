@@ -16,7 +16,7 @@ from schakel.errors import Finding, NotFound, PoisonDelivery, Refusal
 from schakel.feedback import MESSAGE
 from schakel.intake import AcceptStore, Intake
 from schakel.ports import Decide, Envelope, Receipt
-from schakel.records import Accepted, Arrival, Bell, BrokerHealth, Claimed, Decision, Facts, NewDelivery
+from schakel.records import Accepted, Arrival, Claimed, Decision, Facts, NewDelivery
 from schakel.region import Partner, Receiving, Region
 from schakel.rendering import Renderer, View
 
@@ -75,25 +75,6 @@ class Nowhere:
                 )
             )
         return outcomes
-
-
-class Silent:
-    """A broker that nobody hears."""
-
-    async def ring(self, bells: Sequence[Bell]) -> None:
-        return None
-
-    async def listen(self, limit: int, wait: float) -> Sequence[Bell]:
-        return ()
-
-    async def done(self, bells: Sequence[Bell]) -> None:
-        return None
-
-    def health(self) -> BrokerHealth:
-        return BrokerHealth(state="embedded")
-
-    async def aclose(self) -> None:
-        return None
 
 
 class Previewer:

@@ -194,7 +194,9 @@ def _settle_delivery(db: Db, row: Row, event: str, terms: Terms, author: Author,
     move(db, Machine.DELIVERY, delivery["id"], "release", author, reason=reason)
     alarm_at = text(author.now + terms.alarms.delivery(delivery["urgency"]))
     db.put(RELEASE_DELIVERY, id=delivery["id"], now=text(author.now), alarm_at=alarm_at)
-    return [Bell(delivery["id"], delivery["recipient"], delivery["number"])]
+    bell = Bell(delivery["id"], delivery["recipient"], delivery["number"])
+    db.bell(bell)
+    return [bell]
 
 
 def _decide(db: Db, row: Row, decide: DecideParked) -> Decision:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from schakel.errors import Conflict, Finding, Unacceptable
-from schakel.records import MatchKey
+from schakel.records import Bell, MatchKey
 from schakel.store.rows import Row
 
 # The next number of a recipient; the counter is rolled back with what it was taken for.
@@ -60,6 +60,9 @@ class Db(Protocol):
         all other work; but before whoever locks the case goes on.
 
         Numbers have no gap, and their order is the order of commits."""
+
+    def bell(self, bell: Bell) -> None:
+        """Rings as soon as all of this is committed, and not for what was rolled back."""
 
     def savepoint(self) -> AbstractContextManager[None]:
         """All of what happens inside, or nothing of it. Raises Violated for what the database refuses inside."""

@@ -335,8 +335,10 @@ def add_delivery(
             now=text(author.now),
             alarm_at=text(author.now + terms.alarms.delivery(delivery.urgency)),
         )
+        bell = Bell(delivery.id, delivery.recipient, number)
+        db.bell(bell)
         if bells is not None:
-            bells.append(Bell(delivery.id, delivery.recipient, number))
+            bells.append(bell)
 
     db.numbered(delivery.recipient, case_id, write)
 

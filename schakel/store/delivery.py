@@ -10,6 +10,7 @@ from typing import Final
 from schakel.errors import Finding, LeaseLost
 from schakel.feedback import SOURCE, carries_case
 from schakel.records import (
+    Bell,
     Claimed,
     DeliveryOutcome,
     Happened,
@@ -74,12 +75,21 @@ UPDATE lane SET lease_until = :until WHERE delivery_id = :id AND token = :token 
 HELD_LANES: Final = """
 SELECT delivery_id, token FROM lane WHERE delivery_id = ANY(:ids) AND token IS NOT NULL
 ORDER BY delivery_id /*!postgresql FOR UPDATE*/"""
-# `shut`: its breaker is open. `alarmed`: a human was told of it.
+# `shut`: its breaker is open. `followed`: others wait in its lane. `alarmed`: a human was told of it.
 ENDING: Final = """
 SELECT d.id, d.message_id, d.case_id, d.recipient, d.channel, d.state, d.state_ordinal,
     r.breaker_open_until IS NOT NULL AS shut,
+    EXISTS (SELECT 1 FROM delivery e WHERE e.recipient = d.recipient AND e.case_id = d.case_id
+        AND e.state = 'waiting') AS followed,
     EXISTS (SELECT 1 FROM alarm a WHERE a.subject = d.id AND a.acknowledged_by IS NULL) AS alarmed
 FROM delivery d JOIN recipient r ON r.partner = d.recipient WHERE d.id = ANY(:ids)"""
+# The head of each lane, which can go on once that is free.
+FOLLOWING: Final = """
+SELECT DISTINCT e.id, e.recipient, e.number FROM delivery d
+JOIN delivery e ON e.recipient = d.recipient AND e.case_id = d.case_id
+WHERE d.id = ANY(:ids) AND e.state = 'waiting' AND e.next_at <= :now AND e.number = (
+    SELECT min(h.number) FROM delivery h
+    WHERE h.recipient = d.recipient AND h.case_id = d.case_id AND h.state = 'waiting')"""
 LOCK_LANE: Final = """
 SELECT l.recipient FROM lane l JOIN delivery d ON d.recipient = l.recipient AND d.case_id = l.case_id
 WHERE d.id = :id FOR UPDATE OF l"""
@@ -245,7 +255,14 @@ def finish(db: Db, outcomes: Sequence[DeliveryOutcome], terms: Terms, *, now: da
     for delivery_id, outcome in holding.items():
         with db.savepoint():  # a piece of its own: what all of them write alike is written together
             done[id(outcome)] = _finish(db, outcome, rows[delivery_id], shut, terms, now=now)
+    _call_next(db, [row["id"] for row in rows.values() if row["followed"]], now=now)
     return [done.get(id(outcome), False) for outcome in outcomes]
+
+
+def _call_next(db: Db, freed: Sequence[str], *, now: datetime) -> None:
+    """Rings for whoever waited for these deliveries to leave their lanes."""
+    for row in db.all(FOLLOWING, ids=list(freed), now=text(now)) if freed else ():
+        db.bell(Bell(row["id"], row["recipient"], row["number"]))
 
 
 def _finish(db: Db, outcome: DeliveryOutcome, row: Row, shut: Set[str], terms: Terms, *, now: datetime) -> bool:
@@ -329,6 +346,7 @@ def received(db: Db, row: Row, terms: Terms, *, now: datetime, how: str) -> str:
     state = move(db, Machine.DELIVERY, row["id"], "receive", Author(Role.RECIPIENT, row["recipient"], now), reason=how)
     db.put(FREE_LANE, id=row["id"])
     _done(db, row, terms, now=now)
+    _call_next(db, [row["id"]], now=now)
     close_alarms(db, row["recipient"], by="hub", now=now, cause=MAILBOX_UNREAD)
     return state
 

@@ -20,10 +20,12 @@ from typing import Any, Final, Protocol, TypeVar
 
 from schakel.failpoints import Failpoint, hit
 from schakel.operating import CommitSizes
+from schakel.records import Bell
 from schakel.store.db import Db, Reach, Undone, Violated, unavailable
 
 T = TypeVar("T")
 Item = TypeVar("Item")
+Ring = Callable[[Sequence[Bell]], None]  # called on an event loop; returns at once and never raises
 
 BATCH: Final = 200  # items in one commit; measured: more gives nothing
 SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200)  # bounds of the histogram of commits
@@ -93,8 +95,8 @@ class Backend(Reader, Protocol):
     def trouble(self) -> str | None:
         """Why the last commit failed; None after one that went well."""
 
-    def commit(self, batch: Sequence[Job]) -> None:
-        """Runs and commits; afterwards each job has a result or an error."""
+    def commit(self, batch: Sequence[Job]) -> Sequence[Bell]:
+        """Runs and commits; afterwards each job has a result or an error. The bells of what is committed."""
 
     def close_thread(self) -> None:
         """Called by a writer thread that ends."""
@@ -154,11 +156,18 @@ class _Sizes:
             return CommitSizes(SIZES, tuple(self._counts), self._total)
 
 
+def nobody_hears(bells: Sequence[Bell]) -> None:
+    """The sweep finds what is due."""
+
+
 class Engine:
     """Runs work on the database: `write` shares commits, `read` sees what was committed."""
 
-    def __init__(self, backend: Backend, *, waiting_limit: int, writers: int = 1, readers: int = 1) -> None:
+    def __init__(
+        self, backend: Backend, *, waiting_limit: int, ring: Ring = nobody_hears, writers: int = 1, readers: int = 1
+    ) -> None:
         self._backend = backend
+        self._ring = ring
         self._waiting_limit = waiting_limit
         self._queue = _Queue()
         self._sizes = _Sizes()
@@ -230,11 +239,14 @@ class Engine:
     def _run(self) -> None:
         while batch := self._queue.take():
             self._sizes.add(len(batch))
+            bells: Sequence[Bell] = ()
             try:
-                self._backend.commit(batch)
+                bells = self._backend.commit(batch)
             except Exception as fault:  # one of ours: nobody may wait for ever, and the next batch goes on
                 for job in batch:
                     job.result, job.error = None, fault
+            if bells:
+                _soon(batch[0].loop, self._ring, bells)
             _tell(batch)
         self._backend.close_thread()
 
@@ -261,8 +273,12 @@ def _tell(batch: Sequence[Job]) -> None:
     for job in batch:
         loops.setdefault(job.loop, []).append(job)
     for loop, jobs in loops.items():
-        with contextlib.suppress(RuntimeError):  # that loop has been closed: nobody listens any more
-            loop.call_soon_threadsafe(_resolve, jobs)
+        _soon(loop, _resolve, jobs)
+
+
+def _soon(loop: asyncio.AbstractEventLoop, what: Callable[[Sequence[Item]], None], items: Sequence[Item]) -> None:
+    with contextlib.suppress(RuntimeError):  # that loop has been closed: nobody listens any more
+        loop.call_soon_threadsafe(what, items)
 
 
 def _resolve(jobs: Sequence[Job]) -> None:

@@ -20,6 +20,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from schakel.errors import Conflict, Unacceptable
+from schakel.records import Bell
 from schakel.store.connections_postgres import Connection, Connections, lasting, lost, race, translated
 from schakel.store.db import NEXT_NUMBER, Reach, Undone, Violated, unavailable
 from schakel.store.engine import Job, hit_after, hit_before, run_all
@@ -54,6 +55,7 @@ class PostgresDb:
         self._connection = connection
         self._statements = statements
         self._careful = careful
+        self.bells: list[Bell] = []
         self._written = Written()
         self._numbers: list[tuple[str, str, Callable[[int], None]]] = []
         self._depth = 0
@@ -116,13 +118,16 @@ class PostgresDb:
         else:
             self._numbers.append((recipient, case_id, write))
 
+    def bell(self, bell: Bell) -> None:
+        self.bells.append(bell)
+
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
         if self._careful:
             with self._real_savepoint():
                 yield
             return
-        mark, numbers = self._written.enter(), len(self._numbers)
+        mark, numbers, rung = self._written.enter(), len(self._numbers), len(self.bells)
         try:
             yield
         except Undone:
@@ -132,13 +137,14 @@ class PostgresDb:
         except BaseException:
             if not self._written.forget(mark):
                 raise Undone(unavailable("store:again")) from None  # some of it was sent: only a savepoint undoes it
-            del self._numbers[numbers:]
+            del self._numbers[numbers:], self.bells[rung:]
             raise
         self._written.leave(mark)
 
     @contextlib.contextmanager
     def _real_savepoint(self) -> Iterator[None]:
         self.flush()
+        rung = len(self.bells)
         self._depth += 1
         name = f"item_{self._depth}"
         try:
@@ -153,6 +159,7 @@ class PostgresDb:
                 if isinstance(error, psycopg.Error) and (lost(error) or race(error) or lasting(error)):
                     raise Undone(translated(error)) from error
                 self._written = Written()
+                del self.bells[rung:]
                 self._connection.execute(f"ROLLBACK TO {name}")
                 self._connection.execute(f"RELEASE {name}")
                 if isinstance(error, psycopg.Error):
@@ -270,17 +277,18 @@ class PostgresBackend:
             refusal = translated(error)
             raise _Again(refusal, carefully=False) if lost(error) else refusal from None
 
-    def commit(self, batch: Sequence[Job]) -> None:
+    def commit(self, batch: Sequence[Job]) -> Sequence[Bell]:
         try:
-            self._commit(batch)
+            bells = self._commit(batch)
         except Unacceptable as refusal:
             self._trouble = refusal.findings[0].rule
             for job in batch:
                 job.result, job.error = None, refusal
-        else:
-            self._trouble = None
+            return ()
+        self._trouble = None
+        return bells
 
-    def _commit(self, batch: Sequence[Job]) -> None:
+    def _commit(self, batch: Sequence[Job]) -> list[Bell]:
         """Together, then with care, then one by one. Raises Unacceptable for the whole batch."""
         careful = False
         for _ in range(TOGETHER):
@@ -288,22 +296,20 @@ class PostgresBackend:
                 return self._attempt(batch, careful=careful)
             except _Again as again:
                 careful = careful or again.carefully
-        for job in batch:
-            self._alone(job)
-        return None
+        return [bell for job in batch for bell in self._alone(job)]
 
-    def _alone(self, job: Job) -> None:
+    def _alone(self, job: Job) -> list[Bell]:
         for _ in range(ALONE):
             try:
                 return self._attempt([job], careful=True)
             except _Again as again:
                 job.result, job.error = None, again.refusal
-        return None
+        return []
 
-    def _attempt(self, batch: Sequence[Job], *, careful: bool) -> None:
-        """One transaction. Raises _Again when nothing of it is left and another attempt may do better; Unacceptable
-        when it cannot. A connection that is lost at COMMIT leaves us in doubt: the caller asks again, and then finds
-        what is there."""
+    def _attempt(self, batch: Sequence[Job], *, careful: bool) -> list[Bell]:
+        """One transaction; its bells. Raises _Again when nothing of it is left and another attempt may do better;
+        Unacceptable when it cannot. A connection that is lost at COMMIT leaves us in doubt: the caller asks again, and
+        then finds what is there."""
         committing = False
         try:
             with self._connections.use() as connection, _whole_or_not(connection):
@@ -319,6 +325,7 @@ class PostgresBackend:
         except psycopg.Error as error:
             raise _judged(error, translated(error), committing=committing) from None
         hit_after(batch)
+        return db.bells
 
     def _own(self, connection: Connection) -> Statements:
         if self._statements is None:

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from schakel.errors import Conflict, Unacceptable
+from schakel.records import Bell
 from schakel.store.db import NEXT_NUMBER, Undone, Violated, not_allowed, unavailable
 from schakel.store.engine import Job, hit_after, hit_before, run_all
 from schakel.store.rows import Row
@@ -54,6 +55,7 @@ class SqliteDb:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self.careful = False
+        self.bells: list[Bell] = []
         self._own: dict[str, tuple[str, tuple[str, ...]]] = {}  # portable text → SQLite's, and its lists
 
     def run(self, sql: str, **values: Any) -> int:
@@ -90,6 +92,9 @@ class SqliteDb:
     def numbered(self, recipient: str, case_id: str, write: Callable[[int], None]) -> None:
         write(int(self.value(NEXT_NUMBER, partner=recipient)))
 
+    def bell(self, bell: Bell) -> None:
+        self.bells.append(bell)
+
     def script(self, sql: str) -> None:
         """Several statements, without values; their rows are let go (unread rows would stop what comes after)."""
         for _ in self._connection.execute(sql):
@@ -99,7 +104,7 @@ class SqliteDb:
     def savepoint(self) -> Iterator[None]:
         if self.careful:
             self._connection.execute("SAVEPOINT item")
-        before = self._connection.total_changes()
+        before, rung = self._connection.total_changes(), len(self.bells)
         try:
             yield
         except _FATAL as error:  # SQLite may have rolled back everything: there is no savepoint to go back to
@@ -107,6 +112,7 @@ class SqliteDb:
         except Undone:
             raise
         except BaseException as error:
+            del self.bells[rung:]
             if self.careful:
                 self._connection.execute("ROLLBACK TO item")
                 self._connection.execute("RELEASE item")
@@ -129,6 +135,7 @@ class SqliteDb:
         return self._connection.execute(text, values)
 
     def begin(self) -> None:
+        self.bells = []
         self._connection.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
@@ -174,7 +181,7 @@ class SqliteBackend:
         if self._writer is not None:
             self._writer.close()
 
-    def commit(self, batch: Sequence[Job]) -> None:
+    def commit(self, batch: Sequence[Job]) -> Sequence[Bell]:
         """Together first; then with a savepoint for each piece of work, so that the one that fails does so alone."""
         try:
             db = self._ready()
@@ -187,12 +194,13 @@ class SqliteBackend:
             db.commit()
         except Undone as undone:
             self._fail(batch, undone.refusal, undone.__cause__)
-            return
+            return ()
         except apsw.Error as error:
             self._fail(batch, translated(error), error)
-            return
+            return ()
         self._trouble = None
         hit_after(batch)
+        return db.bells
 
     def _run(self, db: SqliteDb, batch: Sequence[Job], *, careful: bool) -> None:
         for job in batch:

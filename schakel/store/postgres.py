@@ -55,7 +55,11 @@ class PostgresDatabase:
             if isinstance(refusal.__cause__, ConfigurationError):
                 raise refusal.__cause__ from None
         engine = Engine(
-            PostgresBackend(connections), waiting_limit=opening.waiting_limit, writers=WRITERS, readers=READERS
+            PostgresBackend(connections),
+            waiting_limit=opening.waiting_limit,
+            ring=opening.ring,
+            writers=WRITERS,
+            readers=READERS,
         )
         return PostgresStore(engine, terms=opening.terms, signer=opening.signer)
 

@@ -63,7 +63,7 @@ from schakel.store import (
     retention,
 )
 from schakel.store.db import Db, Reach
-from schakel.store.engine import Engine
+from schakel.store.engine import Engine, Ring, nobody_hears
 from schakel.store.events import Author
 from schakel.store.terms import Terms
 
@@ -96,12 +96,13 @@ class Opening:
     """What a store is told when it is opened, whichever it is.
 
     `signer` signs the audit chain's checkpoints (`FileVault.checkpoint_signer()`); `waiting_limit`: arrivals that may
-    wait for a commit.
+    wait for a commit; `ring`: called with the bells of what was committed, on the event loop of who waited for it.
     """
 
     terms: Terms
     signer: Signer
     waiting_limit: int = 2000
+    ring: Ring = nobody_hears
 
 
 class SqlStore:

@@ -8,7 +8,7 @@ from typing import Final
 
 from schakel.audit import Signer
 from schakel.store.database import check_database, create_database, standing
-from schakel.store.engine import Engine, Reader
+from schakel.store.engine import Engine, Reader, Ring, nobody_hears
 from schakel.store.engine_sqlite import SqliteBackend
 from schakel.store.examine import Examined, examine_sqlite
 from schakel.store.sql import Opening, SqlStore
@@ -47,7 +47,8 @@ class SqliteDatabase:
     def open(self, opening: Opening) -> SqlStore:
         """Brings an older schema forward."""
         check_database(self._path)
-        engine = Engine(SqliteBackend(self._path, busy_seconds=BUSY_SECONDS), waiting_limit=opening.waiting_limit)
+        backend = SqliteBackend(self._path, busy_seconds=BUSY_SECONDS)
+        engine = Engine(backend, waiting_limit=opening.waiting_limit, ring=opening.ring)
         return SqliteStore(engine, terms=opening.terms, signer=opening.signer)
 
     def reader(self) -> Reader:
@@ -69,6 +70,7 @@ def open_sqlite(
     keeping: Keeping | None = None,
     owner: str = "coordinator",
     waiting_limit: int = 2000,
+    ring: Ring = nobody_hears,
     busy_seconds: float = BUSY_SECONDS,
     vfs: str | None = None,
 ) -> SqliteStore:
@@ -76,9 +78,10 @@ def open_sqlite(
 
     `causes`: what the store says when it raises an alarm; `signer`: signs the audit chain's checkpoints
     (`FileVault.checkpoint_signer()`); `owner`: of what the store parks by itself; `waiting_limit`: arrivals that may
-    wait for a commit. Raises ConfigurationError.
+    wait for a commit; `ring`: as in sql.Opening. Raises ConfigurationError.
     """
     check_database(path, vfs=vfs)
     terms = Terms(alarms=alarm_times, causes=causes, keeping=keeping or Keeping(), owner=owner)
-    engine = Engine(SqliteBackend(path, busy_seconds=busy_seconds, vfs=vfs), waiting_limit=waiting_limit)
+    backend = SqliteBackend(path, busy_seconds=busy_seconds, vfs=vfs)
+    engine = Engine(backend, waiting_limit=waiting_limit, ring=ring)
     return SqliteStore(engine, terms=terms, signer=signer)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The suite that every store passes: each promise of the four sockets in ports.py, on the real engine.
 
-A subclass gives two fixtures: `store`, an open store on a new database (CAUSES, TIMES, TestSigner), and `sql`, a
-`Side` that reaches the same database by hand.
+A subclass gives two fixtures: `store`, an open store on a new database (CAUSES, TIMES, TestSigner) whose bells are
+`heard`, and `sql`, a `Side` that reaches the same database by hand.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import pytest
 
 from schakel.ports import Store
+from schakel.records import Bell
 from tests.conformance.store_acts import ActPromises
 from tests.conformance.store_admin import AdminPromises
+from tests.conformance.store_bells import BellPromises
 from tests.conformance.store_cases import Side
 from tests.conformance.store_delivery import DeliveryPromises
 from tests.conformance.store_feedback import FeedbackPromises
@@ -28,6 +30,7 @@ from tests.conformance.store_teams import TeamPromises
 class StoreSuite(
     IntakePromises,
     DeliveryPromises,
+    BellPromises,
     LedgerPromises,
     ActPromises,
     FeedbackPromises,
@@ -42,7 +45,7 @@ class StoreSuite(
     """Subclass it once per store adapter."""
 
     @pytest.fixture
-    async def store(self) -> Store:
+    async def store(self, heard: list[Bell]) -> Store:
         raise NotImplementedError
 
     @pytest.fixture

@@ -35,7 +35,7 @@ class TestMemoryBroker(BrokerSuite):
 
 async def test_a_full_broker_forgets_the_oldest_bell() -> None:
     broker = MemoryBroker(most_waiting=2)
-    await broker.ring([Bell(delivery_id=str(n), recipient="vvt", number=n) for n in (1, 2, 3)])
+    broker.ring([Bell(delivery_id=str(n), recipient="vvt", number=n) for n in (1, 2, 3)])
     assert [bell.number for bell in await broker.listen(10, 1)] == [2, 3]
 
 

@@ -113,7 +113,7 @@ async def until(holds: Callable[[], bool], what: str) -> None:
 
 async def rings_at_once(broker: RabbitMQ, some: list[Bell]) -> None:
     before = perf_counter()
-    await broker.ring(some)
+    broker.ring(some)
     assert perf_counter() - before < AT_ONCE
 
 
@@ -139,13 +139,13 @@ class TestRabbitMQ(BrokerSuite):
 
 async def test_a_bell_reaches_another_process_of_the_same_hub(bench: Bench) -> None:
     api, worker = bench.open(), bench.open()
-    await api.ring(bells(3))
+    api.ring(bells(3))
     await hear(worker, {1, 2, 3})
 
 
 async def test_a_bell_rung_before_any_worker_lived_is_kept(bench: Bench) -> None:
     api = bench.open()
-    await api.ring(bells(1))
+    api.ring(bells(1))
     await until(lambda: api.health().rung == 1, "it is not confirmed")
     await api.aclose()
     assert list(await bench.open().listen(1, 10)) == bells(1)
@@ -153,7 +153,7 @@ async def test_a_bell_rung_before_any_worker_lived_is_kept(bench: Bench) -> None
 
 async def test_what_a_worker_heard_and_was_not_done_with_rings_for_another(bench: Bench) -> None:
     first, second = bench.open(), bench.open()
-    await first.ring(bells(3))
+    first.ring(bells(3))
     heard: list[Bell] = []
     while len(heard) < 3:
         heard.extend(await first.listen(10, 5))
@@ -166,7 +166,7 @@ async def test_what_a_worker_heard_and_was_not_done_with_rings_for_another(bench
 
 async def test_bells_that_are_done_with_are_gone_from_the_server(bench: Bench) -> None:
     broker = bench.open()
-    await broker.ring(bells(500))
+    broker.ring(bells(500))
     await hear(broker, set(range(1, 501)))
     await broker.aclose()  # whatever was not acknowledged would be back now
     assert bench.depth("vvt") == 0
@@ -174,16 +174,16 @@ async def test_bells_that_are_done_with_are_gone_from_the_server(bench: Bench) -
 
 async def test_the_last_bells_arrive_before_the_end(bench: Bench) -> None:
     broker = bench.open()
-    await broker.ring(bells(1))
+    broker.ring(bells(1))
     await until(lambda: broker.health().rung == 1, "it is not confirmed")
-    await broker.ring(bells(300))
+    broker.ring(bells(300))
     await broker.aclose()
     assert bench.depth("vvt") == 301
 
 
 async def test_ten_thousand_bells_are_confirmed_in_seconds(bench: Bench) -> None:
     broker = bench.open()
-    await broker.ring(bells(1))
+    broker.ring(bells(1))
     await until(lambda: broker.health().rung == 1, "it is not confirmed")
     before = perf_counter()
     await rings_at_once(broker, bells(10_000))
@@ -198,7 +198,7 @@ async def test_ten_thousand_bells_are_confirmed_in_seconds(bench: Bench) -> None
 
 async def test_queues_and_bodies_tell_no_recipient(bench: Bench) -> None:
     broker = bench.open()
-    await broker.ring([Bell("0192f0c1-0000-7000-8000-000000000001", "lokaal-team-delft", 7)])
+    broker.ring([Bell("0192f0c1-0000-7000-8000-000000000001", "lokaal-team-delft", 7)])
     await until(lambda: broker.health().rung == 1, "it is not confirmed")
     queue = bench.queue("lokaal-team-delft")
     with bench.channel() as channel:
@@ -212,17 +212,17 @@ async def test_queues_and_bodies_tell_no_recipient(bench: Bench) -> None:
 
 async def test_a_bell_for_which_no_queue_is_left_is_counted_and_the_queue_made_again(bench: Bench) -> None:
     broker = bench.open()
-    await broker.ring(bells(1))
+    broker.ring(bells(1))
     await until(lambda: broker.health().rung == 1, "it is not confirmed")
     with bench.channel() as channel:
         channel.queue_delete(bench.queue("vvt"))
-    await broker.ring(bells(1))
+    broker.ring(bells(1))
     await until(lambda: broker.health().unroutable == 1, "it did not come back")
     assert "broker.bells-lost" in bench.events()
 
     async def ring_on() -> None:
         while broker.health().rung < 2:  # the first one, and one in the new queue
-            await broker.ring(bells(1))
+            broker.ring(bells(1))
             await asyncio.sleep(0.05)
 
     await asyncio.wait_for(ring_on(), WITHIN)
@@ -231,13 +231,13 @@ async def test_a_bell_for_which_no_queue_is_left_is_counted_and_the_queue_made_a
 
 async def test_a_bell_for_nobody_known_is_counted_as_lost(bench: Bench) -> None:
     broker = bench.open()
-    await broker.ring([Bell("delivery", "somebody-else", 1)])
+    broker.ring([Bell("delivery", "somebody-else", 1)])
     assert broker.health().unroutable == 1
 
 
 async def test_a_queue_deleted_under_a_listener_is_made_and_heard_again(bench: Bench) -> None:
     broker = bench.open()
-    await broker.ring(bells(1))
+    broker.ring(bells(1))
     await hear(broker, {1})
     with bench.channel() as channel:
         channel.queue_delete(bench.queue("vvt"))
@@ -245,7 +245,7 @@ async def test_a_queue_deleted_under_a_listener_is_made_and_heard_again(bench: B
     end = perf_counter() + WITHIN
     while not heard:
         assert perf_counter() < end, "nothing is heard"
-        await broker.ring(bells(1))
+        broker.ring(bells(1))
         heard.extend(await broker.listen(1, 0.2))
 
 
@@ -253,19 +253,19 @@ async def test_a_queue_that_somebody_made_otherwise_is_used_as_it_is(bench: Benc
     with bench.channel() as channel:
         channel.queue_declare(bench.queue("vvt"), durable=True)  # classic, without our bounds
     broker = bench.open()
-    await broker.ring(bells(2))
+    broker.ring(bells(2))
     await hear(broker, {1, 2})
     assert "broker.queue-differs" in bench.events()
 
 
 async def test_what_is_no_bell_is_dropped_and_never_loops(bench: Bench) -> None:
     broker = bench.open()
-    await broker.ring(bells(1))
+    broker.ring(bells(1))
     await hear(broker, {1})
     with bench.channel() as channel:
         channel.basic_publish(EXCHANGE, bench.queue("vvt"), b"\xff no bell")
     await until(lambda: "broker.unreadable-bell" in bench.events(), "it was not seen")
-    await broker.ring(bells(2))
+    broker.ring(bells(2))
     await hear(broker, {1, 2})
     await broker.aclose()
     assert bench.depth("vvt") == 0
@@ -276,7 +276,7 @@ async def test_what_is_no_bell_is_dropped_and_never_loops(bench: Bench) -> None:
 
 async def test_bells_rung_while_the_server_is_killed_and_back_are_all_heard(own: Bench, rabbit: Rabbit) -> None:
     api, worker = own.open(), own.open()
-    await api.ring(bells(1))
+    api.ring(bells(1))
     await hear(worker, {1})
     every = bells(2_000)
     for start in range(0, 700, 50):
@@ -295,7 +295,7 @@ async def test_bells_rung_while_the_server_is_killed_and_back_are_all_heard(own:
 
 async def test_a_queue_without_a_leader_holds_up_no_other(own: Bench, rabbit: Rabbit) -> None:
     api, first = own.open(), own.open()
-    await api.ring([*bells(1), Bell("delivery-2", "lokaal-team-delft", 2)])
+    api.ring([*bells(1), Bell("delivery-2", "lokaal-team-delft", 2)])
     await hear(first, {1, 2})
     await first.aclose()
     replica = f"{{'%2F_{own.queue('vvt')}', node()}}"
@@ -310,7 +310,7 @@ async def test_a_queue_without_a_leader_holds_up_no_other(own: Bench, rabbit: Ra
 
 async def test_a_server_that_comes_back_empty_gets_its_queues_again(own: Bench, rabbit: Rabbit) -> None:
     api, worker = own.open(), own.open()
-    await api.ring(bells(1))
+    api.ring(bells(1))
     await hear(worker, {1})
     rabbit.kill()
     rabbit.wipe()
@@ -321,7 +321,7 @@ async def test_a_server_that_comes_back_empty_gets_its_queues_again(own: Bench, 
 
 async def test_a_server_that_takes_nothing_lets_nobody_wait(own: Bench, rabbit: Rabbit) -> None:
     api, worker = own.open(), own.open()
-    await api.ring(bells(1))
+    api.ring(bells(1))
     await hear(worker, {1})
     await asyncio.to_thread(rabbit.control, "set_vm_memory_high_watermark", "absolute", "1")
     try:
@@ -340,7 +340,7 @@ async def test_blocked_at_the_end_it_still_ends(own: Bench, rabbit: Rabbit) -> N
     api = own.open()
     await asyncio.to_thread(rabbit.control, "set_vm_memory_high_watermark", "absolute", "1")
     try:
-        await api.ring(bells(10))
+        api.ring(bells(10))
         await until(lambda: api.health().state == "blocked", "it does not know that it is blocked")
         await asyncio.wait_for(api.aclose(), 5)
     finally:
@@ -366,7 +366,7 @@ async def test_absent_all_the_time_it_ends_at_once() -> None:
     bench = Bench(f"amqp://127.0.0.1:{free_port()}/")
     api = bench.open()
     assert api.health().state == "idle"
-    await api.ring(bells(10))
+    api.ring(bells(10))
     assert list(await api.listen(1, 0.3)) == []
     assert api.health().state == "absent"
     before = perf_counter()
@@ -464,7 +464,7 @@ async def test_over_tls_with_certificate_and_password_from_files(
     server, port = tls_rabbit
     files = tls_files(certificates, tmp_path, "not yet")
     broker = Bench(f"amqps://schakel@127.0.0.1:{port}", files=files).open()
-    await broker.ring(bells(1))
+    broker.ring(bells(1))
     assert list(await broker.listen(1, 0.5)) == []
     (tmp_path / "password").write_text(server.password, encoding="utf-8")  # renewed while it runs
     await hear(broker, {1})
@@ -481,7 +481,7 @@ async def test_a_server_with_a_certificate_of_somebody_else_is_not_told_the_pass
     files = ServerFiles(tmp_path / "ca.pem", good.certificate, good.key, good.password)
     bench = Bench(f"amqps://schakel@127.0.0.1:{port}", files=files)
     broker = bench.open()
-    await broker.ring(bells(1))
+    broker.ring(bells(1))
     await until(lambda: "broker.absent" in bench.events(), "it does not say so")
     assert "SSLCertVerificationError" in bench.lines.getvalue()
     assert broker.health().state == "absent"

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from schakel.ports import Store
+from schakel.records import Bell
 from schakel.store.database_postgres import create_tables
 from schakel.store.postgres import PostgresDatabase
 from schakel.store.rows import text
@@ -68,8 +69,8 @@ class TestPostgresStore(StoreSuite):
         return database_url
 
     @pytest.fixture
-    async def store(self, url: str) -> AsyncIterator[Store]:
-        store = opened(url)
+    async def store(self, url: str, heard: list[Bell]) -> AsyncIterator[Store]:
+        store = opened(url, ring=heard.extend)
         yield store
         await store.aclose()
 

@@ -15,6 +15,7 @@ import pytest
 
 from schakel.errors import ConfigurationError, Unacceptable
 from schakel.ports import Store
+from schakel.records import Bell
 from schakel.store.database import create_database
 from schakel.store.sqlite import SqliteStore, open_sqlite
 from schakel.store.versions import SCHEMA_VERSION
@@ -65,8 +66,8 @@ class TestSqliteStore(StoreSuite):
         return path
 
     @pytest.fixture
-    async def store(self, path: Path) -> AsyncIterator[Store]:
-        store = opened(path)
+    async def store(self, path: Path, heard: list[Bell]) -> AsyncIterator[Store]:
+        store = opened(path, ring=heard.extend)
         yield store
         await store.aclose()
 

@@ -25,7 +25,7 @@ from schakel.jsonata import Expression
 from schakel.log import open_log
 from schakel.message import CaseMessage, Referral
 from schakel.ports import Decide
-from schakel.preview import Nowhere, Silent, first_attempt
+from schakel.preview import Nowhere, first_attempt
 from schakel.records import Arrival, Claimed, Facts
 from schakel.settings import Settings
 from schakel.vault import create_key_file, open_vault
@@ -99,7 +99,7 @@ def accepted(heart: Heart, format: str) -> tuple[Arrival, Decide]:
     source, media_type, example = MESSAGES[format]
     store, partner = Asked(), heart.region.partner(source)
     assert partner is not None
-    door = heart.intake(cast(AcceptStore, store), Silent())
+    door = heart.intake(cast(AcceptStore, store))
     asyncio.run(door.receive(partner, (EXAMPLES / example).read_bytes(), media_type, NOW))
     return store.asked[0]
 
