@@ -11,7 +11,6 @@ from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from api.auth import Recipient, TheHub
-from api.models import Acted, LedgerView
 from api.negotiation import JSON, check_accept, content_type
 from api.problems import malformed
 from connectors.formats.strict_json import read_json
@@ -36,14 +35,14 @@ _OPERATIONS: Final = {
 _MOMENT: Final = TypeAdapter(AwareDatetime)
 
 
-def acts() -> APIRouter:
-    router = APIRouter(tags=["ledger"])
+def acts(prefix: str) -> APIRouter:
+    router = APIRouter(prefix=prefix, tags=["ledger"])
     for path in FORMS:
         router.add_api_route(
             f"/cases/{{reference}}/{path}",
             _door(path),
             methods=["POST"],
-            response_model=Acted,
+            response_model=None,
             operation_id=_OPERATIONS[path],
             summary=_SUMMARIES[path],
             description=(
@@ -55,7 +54,7 @@ def acts() -> APIRouter:
         "/cases/{reference}/ledger",
         ledger,
         methods=["GET"],
-        response_model=LedgerView,
+        response_model=None,
         operation_id="ledger",
         summary="Who is in this case, on whose word and since when; now, or as it was known at a moment",
     )

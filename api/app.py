@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from functools import cache
+
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from api.acts import acts
 from api.auth import Doorkeeper
@@ -17,7 +21,6 @@ from api.health import health
 from api.hub import Hub
 from api.limits import Limits
 from api.mailbox import mailbox
-from api.openapi import described
 from api.problems import install_problems, note_refusal, problem_of
 from api.referrals import referrals, refused
 from schakel.errors import LeaseLost, Refusal, Unacceptable
@@ -27,6 +30,7 @@ def create_app(hub: Hub) -> FastAPI:
     """The ASGI application over `hub`. Starts nothing and closes nothing: the hub has its own life."""
     settings = hub.settings
     app = FastAPI(
+        routes=[*routes(), *fhir().routes, *health().routes],
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -43,31 +47,31 @@ def create_app(hub: Hub) -> FastAPI:
     )
     app.state.hub = hub
     app.state.doorkeeper = Doorkeeper(hub)
-    app.include_router(routes())
-    app.include_router(fhir())
-    app.include_router(health())
     install_problems(app)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(LeaseLost, _busy)
-    document = described(routes(), public_url=settings.public_url, contact=hub.region.contact)
+
+    @cache
+    def document() -> bytes:
+        shown = openapi_document(public_url=settings.public_url, contact=hub.region.contact)
+        return bytes(JSONResponse(shown).body)
 
     async def openapi() -> Response:
-        return JSONResponse(document)
+        return Response(await run_in_threadpool(document), media_type="application/json")
 
     app.add_api_route("/v1/openapi.json", openapi, methods=["GET"], include_in_schema=False)
     return app
 
 
-def routes() -> APIRouter:
-    """Everything under `/v1` that is described."""
-    router = APIRouter(prefix="/v1")
-    for made in (referrals(), cases(), acts(), mailbox()):
-        router.include_router(made)
-    return router
+def routes() -> list[BaseRoute]:
+    """Everything under `/v1` that is described. A list, as a router within a router is gone through at each request."""
+    return [route for made in (referrals, cases, acts, mailbox) for route in made("/v1").routes]
 
 
 def openapi_document(*, public_url: str = "https://schakel.example.nl", contact: str = "") -> dict[str, object]:
     """The description of the interface, without a hub; `contact` is a mail address."""
+    from api.openapi import described  # with the models that it is made of: a hub is seldom asked for it
+
     return described(routes(), public_url=public_url, contact=contact)
 
 

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from api.auth import Recipient, TheHub
 from api.fhir.words import as_asked
 from api.hub import Hub
-from api.models import Answered, CaseView
 from api.negotiation import JSON, check_accept, content_type, offered_by
 from api.problems import malformed
 from api.referrals import refused, said_in
@@ -22,13 +21,13 @@ from schakel.message import ANSWER, Answer
 from schakel.region import Partner
 
 
-def cases() -> APIRouter:
-    router = APIRouter(tags=["cases"])
+def cases(prefix: str) -> APIRouter:
+    router = APIRouter(prefix=prefix, tags=["cases"])
     router.add_api_route(
         "/cases/{reference}",
         case,
         methods=["GET"],
-        response_model=CaseView,
+        response_model=None,
         operation_id="caseView",
         summary="How a case stands: the matrix for lead and duo, the own line for others",
         description="By the partner's own reference of the case. Each look is kept in the audit.",
@@ -37,7 +36,7 @@ def cases() -> APIRouter:
         "/answers",
         answer,
         methods=["POST"],
-        response_model=Answered,
+        response_model=None,
         operation_id="answer",
         summary="Answer a request: received, confirmed or declined",
         description=(

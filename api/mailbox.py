@@ -11,7 +11,6 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.auth import Recipient, TheHub
-from api.models import Mailbox, Received
 from api.negotiation import JSON, check_accept
 from schakel.errors import NotFound
 from schakel.records import MailboxEntry
@@ -22,13 +21,13 @@ LARGEST_NUMBER: Final = 2**53 - 1
 Number = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, description="The recipient's own number of the entry.")]
 
 
-def mailbox() -> APIRouter:
-    router = APIRouter(tags=["mailbox"])
+def mailbox(prefix: str) -> APIRouter:
+    router = APIRouter(prefix=prefix, tags=["mailbox"])
     router.add_api_route(
         "/mailbox",
         entries,
         methods=["GET"],
-        response_model=Mailbox,
+        response_model=None,
         operation_id="mailbox",
         summary="What waits, by number",
         description="Numbers have no gaps: what was replaced or dropped stays as a tombstone.",
@@ -57,7 +56,7 @@ def mailbox() -> APIRouter:
         "/mailbox/{number}/receipt",
         receipt,
         methods=["POST"],
-        response_model=Received,
+        response_model=None,
         operation_id="mailboxReceipt",
         summary="Say that it is received, by whichever way; repeating is harmless",
     )

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
+from starlette.routing import BaseRoute
 
 from api.guard import API_VERSION
-from api.models import ProblemOut
+from api.models import Acted, Answered, CaseView, LedgerView, Mailbox, ProblemOut, Receipt, Received, Status
 from api.problems import MEDIA_TYPE
 from schakel.forms import FORMS
 from schakel.message import Answer, Frozen
@@ -64,6 +66,18 @@ _MORE: Final = {
     "mailboxContent": ("404", "410"),
     "mailboxReceipt": ("404", "507"),
 }
+# The handlers write their answers themselves; a framework that knew these shapes would make a reader and a writer of
+# each, twice, at every start.
+_SHOWN: Final[Mapping[str, type[Frozen]]] = {
+    "handIn": Receipt,
+    "referralStatus": Status,
+    "caseView": CaseView,
+    "answer": Answered,
+    **dict.fromkeys(_ACTS, Acted),
+    "ledger": LedgerView,
+    "mailbox": Mailbox,
+    "mailboxReceipt": Received,
+}
 # what sources hand in; the JSON of the THV pool is described by `schakel schema thv-aanmelding`
 _HANDED_IN: Final = {
     "application/json": {"schema": {"type": "object", "description": "thv-aanmelding@1, or FHIR R4 (message Bundle)."}},
@@ -101,16 +115,16 @@ _IDEMPOTENCY_KEY: Final = {
 }
 
 
-def described(router: APIRouter, *, public_url: str, contact: str) -> dict[str, Any]:
+def described(routes: Sequence[BaseRoute], *, public_url: str, contact: str) -> dict[str, Any]:
     """The document. Paths stand under the server's `/v1`; `contact` is a mail address or empty."""
     app = FastAPI(
+        routes=list(routes),
         title="Schakel",
         version=API_VERSION,
         summary="Message hub for the organisations that act when violence at home comes to light",
         license_info={"name": "EUPL-1.2", "identifier": "EUPL-1.2"},
         servers=[{"url": f"{public_url.rstrip('/')}/v1", "description": "This hub"}],
     )
-    app.include_router(router)
     document: dict[str, Any] = app.openapi()
     document["paths"] = {path.removeprefix("/v1"): item for path, item in document["paths"].items()}
     document["info"]["contact"] = {
@@ -141,7 +155,9 @@ def _components(document: dict[str, Any]) -> None:
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    shapes: list[tuple[type[Frozen], Literal["validation", "serialization"]]] = [(ProblemOut, "serialization")]
+    shown: set[type[Frozen]] = {ProblemOut, *_SHOWN.values()}
+    shapes: list[tuple[type[Frozen], Literal["validation", "serialization"]]]
+    shapes = [(each, "serialization") for each in sorted(shown, key=lambda each: each.__name__)]
     read: tuple[type[Frozen], ...] = (Answer, *FORMS.values())
     shapes += [(form, "validation") for form in read]
     _, made = models_json_schema(shapes, ref_template=_REFS)
@@ -160,6 +176,10 @@ def _operation(operation: dict[str, Any]) -> None:
     """Every answer has its version; every fault is a problem."""
     responses = operation["responses"]
     responses.pop("422", None)
+    shape = _SHOWN.get(operation["operationId"])
+    if shape is not None:
+        (said,) = responses.values()
+        said["content"] = {"application/json": {"schema": {"$ref": _REFS.format(model=shape.__name__)}}}
     for status in (*_ALWAYS, *_MORE.get(operation["operationId"], ())):
         headers = {"Retry-After"} if status in ("429", "503", "507") else set()
         headers |= {"Accept-Post"} if status == "415" else set()

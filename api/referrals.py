@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse
 from api.auth import Sender, TheHub
 from api.fhir.words import as_asked
 from api.hub import Hub
-from api.models import Receipt, Status
 from api.negotiation import JSON, check_accept, content_type, media_type_of, offered_by
 from api.problems import Problem, note_refusal, problem_of
 from connectors.formats.cloudevent_in import STRUCTURED, is_event, unwrap
@@ -23,14 +22,14 @@ from schakel.ports import AnswerFormat, Format, Reply
 from schakel.region import Partner
 
 
-def referrals() -> APIRouter:
-    router = APIRouter(tags=["referrals"])
+def referrals(prefix: str) -> APIRouter:
+    router = APIRouter(prefix=prefix, tags=["referrals"])
     router.add_api_route(
         "/referrals",
         hand_in,
         methods=["POST"],
         status_code=202,
-        response_model=Receipt,
+        response_model=None,
         operation_id="handIn",
         summary="Hand in a referral, update or withdrawal",
         description="In the sender's own format; the answer comes in that format. 202 is sent after it is on disk.",
@@ -39,7 +38,7 @@ def referrals() -> APIRouter:
         "/referrals/{id}",
         status,
         methods=["GET"],
-        response_model=Status,
+        response_model=None,
         operation_id="referralStatus",
         summary="How a message stands; for its sender only",
     )
