@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from schakel.cli.complaint import Exit, say
 from schakel.cli.console import (
     LOCAL,
     AsJson,
     By,
-    Exit,
     Reason,
     clock_time,
     named,
     os_user,
     run,
-    say,
     show_fields,
     show_json,
     show_table,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schakel.cli.console import AsJson, By, Exit, clock_time, named, run, show_json, show_table, stop
+from schakel.cli.complaint import Exit
+from schakel.cli.console import AsJson, By, clock_time, named, run, show_json, show_table, stop
 from schakel.cli.opened import opened_books
 
 if TYPE_CHECKING:

@@ -1,100 +1,40 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The command line: puts the groups together and turns errors into exit codes. Commands import what they need late."""
+"""The entry point: runs a command, and turns errors into exit codes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
-import typer
-
-from schakel.cli import (
-    alarms,
-    case,
-    db,
-    deliveries,
-    demo,
-    doctor,
-    drop,
-    home,
-    keys,
-    mapping,
-    parked,
-    partners,
-    preview,
-    queues,
-    region,
-    report,
-    retention,
-    schema,
-    send,
-    serve,
-    states,
-    verify,
-)
-from schakel.cli.console import complain
+from schakel.cli import serve
+from schakel.cli.complaint import complain
 from schakel.errors import SchakelError
 
-app = typer.Typer(
-    name="schakel",
-    help="Message hub for the organisations that act when violence at home comes to light.",
-    epilog="stdout is data, stderr is progress; --json gives one document. Exit codes: docs/commands.md.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(version("schakel"))
-        raise typer.Exit()
-
-
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
-) -> None:
-    """Message hub for the organisations that act when violence at home comes to light."""
-
-
-app.command("init")(home.init)
-app.command("serve")(serve.serve)
-app.command("api")(serve.api)
-app.command("worker")(serve.worker)
-app.command("clock")(serve.clock)
-app.command("demo")(demo.demo)
-app.command("send")(send.send)
-app.command("preview")(preview.preview)
-app.command("status")(case.status)
-app.command("verify")(verify.verify)
-app.command("report")(report.report)
-app.command("states")(states.states)
-app.command("doctor")(doctor.doctor)
-app.command("schema")(schema.schema)
-app.add_typer(case.group, name="case")
-app.add_typer(queues.group, name="queues")
-app.add_typer(deliveries.group, name="deliveries")
-app.add_typer(parked.group, name="parked")
-app.add_typer(alarms.group, name="alarms")
-app.add_typer(db.group, name="db")
-app.add_typer(drop.group, name="drop")
-app.add_typer(partners.group, name="partners")
-app.add_typer(keys.group, name="keys")
-app.add_typer(mapping.group, name="mapping")
-app.add_typer(region.group, name="region")
-app.add_typer(retention.group, name="retention")
+# What runs until it is told to stop takes no options, and needs none of the thirty other commands, nor the library that
+# reads their options: those would be a tenth of its start, and stay with it.
+PARTS: Final[Mapping[str, Callable[[], None]]] = {
+    "serve": serve.serve,
+    "api": serve.api,
+    "worker": serve.worker,
+    "clock": serve.clock,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The entry point: the exit code of a command (docs/commands.md)."""
+    """The exit code of a command (docs/commands.md)."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="schakel")
+        if len(given) == 1 and given[0] in PARTS:
+            PARTS[given[0]]()
+        else:
+            from schakel.cli.commands import app
+
+            app(args=given, prog_name="schakel")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
+    except KeyboardInterrupt:
+        return 130  # as a shell has it for SIGINT; what runs and is told to stop by it ends in order, with 0
     except SchakelError as error:
         return int(complain(error))
     return 0

@@ -10,21 +10,19 @@ import typer
 from typer.core import TyperGroup
 
 from schakel.cli import acts
+from schakel.cli.complaint import Exit, say, told
 from schakel.cli.console import (
     AsJson,
     By,
-    Exit,
     Reason,
     clock_time,
     named,
     os_user,
     run,
-    say,
     show_fields,
     show_json,
     show_table,
     stop,
-    told,
     utc_time,
 )
 from schakel.cli.opened import note, opened_books

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What every command shares: exit codes, data on stdout, progress on stderr, errors as a place and a rule."""
+"""What the commands share: options, data on stdout as JSON or aligned, moments, and the end of a command."""
 
 from __future__ import annotations
 
@@ -8,61 +8,21 @@ import getpass
 import json
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
-from enum import IntEnum
 from typing import Annotated, Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import typer
 
-from schakel.errors import (
-    ConfigurationError,
-    Finding,
-    LeaseLost,
-    NotFound,
-    PoisonDelivery,
-    RecipientGone,
-    Refusal,
-    SchakelError,
-    Tampered,
-    TemporaryFailure,
-    Unacceptable,
-    Unmappable,
-)
+from schakel.cli.complaint import Exit, say
+from schakel.errors import Finding
 
 T = TypeVar("T")
 LOCAL: Final = ZoneInfo("Europe/Amsterdam")  # whoever reads a screen at night looks at a Dutch clock
 
 
-LABELS: Final[Mapping[type[SchakelError], tuple[str, str]]] = {
-    ConfigurationError: ("Instelling of bestand klopt niet", "Wrong setting or file"),
-    Unmappable: ("Niet te vertalen", "Cannot be mapped"),
-    TemporaryFailure: ("Nu niet gelukt", "Did not work this time"),
-    RecipientGone: ("De ontvanger is weg", "The recipient is gone"),
-    PoisonDelivery: ("Kan niet worden gemaakt", "Cannot be made"),
-    LeaseLost: ("Een ander heeft het overgenomen", "Another has taken over"),
-    Tampered: ("Verzegelde gegevens zijn veranderd", "Sealed data were changed"),
-}
-
-
-class Exit(IntEnum):
-    """How a command ends; docs/commands.md explains each (a test holds the two together)."""
-
-    OK = 0
-    WRONG = 1  # it looked and found something wrong: a hole, a finding, a failed example
-    USAGE = 2  # called or configured wrongly; nothing was done
-    REFUSED = 3  # understood and refused: by the hub's rules or by the hub that was asked
-    NOT_FOUND = 4  # nothing of that name
-    UNREACHABLE = 5  # the hub or the store cannot be reached now; trying again may help
-
-
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")]
 By = Annotated[str, typer.Option("--by", help="Who decides: a person's name; it stands in the audit.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in a few words; it stands in the audit.")]
-
-
-def say(text: str) -> None:
-    """Progress and hints, for people: stderr."""
-    typer.echo(text, err=True)
 
 
 def show_json(data: Any) -> None:
@@ -97,48 +57,8 @@ def utc_time(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def told(finding: Finding) -> str:
-    """A finding on one line: where, what (Dutch, then English), and the rule that says so."""
-    text = finding.nl if finding.en in finding.nl else f"{finding.nl} ({finding.en})"
-    return f"{finding.place}: {text} [{finding.rule}]"
-
-
 def show_finding(finding: Finding) -> dict[str, str]:
     return {"place": finding.place, "rule": finding.rule, "nl": finding.nl, "en": finding.en}
-
-
-def exit_code(error: SchakelError) -> Exit:
-    """The tree of errors as exit codes: each class is a decision, also for a script."""
-    match error:
-        case ConfigurationError():
-            return Exit.USAGE
-        case NotFound():
-            return Exit.NOT_FOUND
-        case Unacceptable() | TemporaryFailure() | RecipientGone():
-            return Exit.UNREACHABLE
-        case Refusal():
-            return Exit.REFUSED
-        case _:
-            return Exit.WRONG
-
-
-def label(error: SchakelError) -> str:
-    """What kind of error it is, Dutch first."""
-    if isinstance(error, Refusal):
-        return f"{error.title_nl} ({error.title_en})"
-    nl, en = next((said for kind, said in LABELS.items() if isinstance(error, kind)), ("Fout", "Error"))
-    return f"{nl} ({en})"
-
-
-def complain(error: SchakelError) -> Exit:
-    """Tells on stderr what is wrong and where, and gives the exit code."""
-    findings: tuple[Finding, ...] = getattr(error, "findings", ())
-    name = label(error)
-    if not findings:
-        say(name if isinstance(error, Refusal) else f"{name}: {error}")
-    for finding in findings:
-        say(f"{name}: {told(finding)}")
-    return exit_code(error)
 
 
 def stop(code: Exit, text: str | None = None) -> typer.Exit:

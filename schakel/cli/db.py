@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from schakel.cli.console import AsJson, Exit, say, show_fields, show_json, stop
+from schakel.cli.complaint import Exit, say
+from schakel.cli.console import AsJson, show_fields, show_json, stop
 from schakel.cli.opened import read_settings
 
 group = typer.Typer(help="The database: its schema, and bringing that forward.", no_args_is_help=True)

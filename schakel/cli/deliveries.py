@@ -11,20 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from schakel.cli.console import (
-    AsJson,
-    Exit,
-    Reason,
-    clock_time,
-    named,
-    os_user,
-    run,
-    say,
-    show_json,
-    show_table,
-    stop,
-    utc_time,
-)
+from schakel.cli.complaint import Exit, say
+from schakel.cli.console import AsJson, Reason, clock_time, named, os_user, run, show_json, show_table, stop, utc_time
 from schakel.cli.moments import ago
 from schakel.cli.opened import opened_books
 

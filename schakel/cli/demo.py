@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from schakel.cli.console import AsJson, Exit, show_json, stop
+from schakel.cli.complaint import Exit
+from schakel.cli.console import AsJson, show_json, stop
 
 
 def demo(

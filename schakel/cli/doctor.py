@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from schakel.cli.console import AsJson, Exit, run, show_json, stop
+from schakel.cli.complaint import Exit
+from schakel.cli.console import AsJson, run, show_json, stop
 from schakel.cli.opened import read_settings
 
 if TYPE_CHECKING:

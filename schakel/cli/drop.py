@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from schakel.cli.console import AsJson, By, Exit, named, run, say, show_fields, show_json, stop
+from schakel.cli.complaint import Exit, say
+from schakel.cli.console import AsJson, By, named, run, show_fields, show_json, stop
 from schakel.cli.opened import note, opened
 
 group = typer.Typer(help="Files that a source leaves in a folder.", no_args_is_help=True)

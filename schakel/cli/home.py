@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from schakel.cli.console import AsJson, Exit, say, show_json, stop
+from schakel.cli.complaint import Exit, say
+from schakel.cli.console import AsJson, show_json, stop
 from schakel.cli.opened import read_settings
 
 if TYPE_CHECKING:

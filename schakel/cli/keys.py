@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from schakel.cli.console import AsJson, By, Reason, named, run, say, show_fields, show_json
+from schakel.cli.complaint import say
+from schakel.cli.console import AsJson, By, Reason, named, run, show_fields, show_json
 from schakel.cli.opened import note, opened_books, read_settings
 
 if TYPE_CHECKING:

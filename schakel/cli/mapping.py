@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schakel.cli.console import AsJson, Exit, say, show_finding, show_json, stop, told
+from schakel.cli.complaint import Exit, say, told
+from schakel.cli.console import AsJson, show_finding, show_json, stop
 from schakel.cli.opened import read_settings
 from schakel.errors import Refusal, Unmappable
 

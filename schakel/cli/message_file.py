@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from schakel.cli.console import Exit, stop
+from schakel.cli.complaint import Exit
+from schakel.cli.console import stop
 
 if TYPE_CHECKING:
     from schakel.region import Partner

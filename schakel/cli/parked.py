@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from schakel.cli.complaint import Exit, say, told
 from schakel.cli.console import (
     AsJson,
     By,
-    Exit,
     Reason,
     clock_time,
     named,
     os_user,
     run,
-    say,
     show_fields,
     show_finding,
     show_json,
     show_table,
     stop,
-    told,
     utc_time,
 )
 from schakel.cli.opened import note, opened, opened_books

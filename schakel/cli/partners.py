@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from schakel.cli.console import AsJson, Exit, os_user, run, say, show_json, show_table, stop
+from schakel.cli.complaint import Exit, say
+from schakel.cli.console import AsJson, os_user, run, show_json, show_table, stop
 from schakel.cli.opened import note, opened_books
 
 if TYPE_CHECKING:

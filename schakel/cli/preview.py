@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from schakel.cli.console import AsJson, Exit, run, say, show_json, show_table, stop, told
+from schakel.cli.complaint import Exit, say, told
+from schakel.cli.console import AsJson, run, show_json, show_table, stop
 from schakel.cli.message_file import File, MediaType, MessageFile, Row, carried, read_message, senders
 from schakel.cli.opened import read_settings
 

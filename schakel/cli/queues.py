@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from schakel.cli.console import AsJson, Exit, Reason, clock_time, named, os_user, run, show_json, stop, utc_time
+from schakel.cli.complaint import Exit
+from schakel.cli.console import AsJson, Reason, clock_time, named, os_user, run, show_json, stop, utc_time
 from schakel.cli.moments import age, ahead
 from schakel.cli.opened import opened_books
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from schakel.cli.console import AsJson, Exit, show_finding, show_json, stop, told
+from schakel.cli.complaint import Exit, told
+from schakel.cli.console import AsJson, show_finding, show_json, stop
 from schakel.cli.opened import read_settings
 from schakel.errors import ConfigurationError
 

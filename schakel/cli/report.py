@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from schakel.cli.console import LOCAL, AsJson, os_user, run, say, show_fields, show_json, show_table
+from schakel.cli.complaint import say
+from schakel.cli.console import LOCAL, AsJson, os_user, run, show_fields, show_json, show_table
 from schakel.cli.opened import note, opened
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from schakel.cli.console import AsJson, Exit, say, show_fields, show_json, stop
+from schakel.cli.complaint import Exit, say
+from schakel.cli.console import AsJson, show_fields, show_json, stop
 from schakel.cli.message_file import File, MediaType, Row, read_message
 
 TIMEOUT: Final = 60.0  # seconds

@@ -11,10 +11,12 @@ import sys
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
-from schakel.cli.console import Exit, say, stop
+from schakel.cli.complaint import say
 from schakel.cli.opened import opened
+from schakel.errors import ConfigurationError, Finding, TemporaryFailure
 
 if TYPE_CHECKING:
+    from api.server import DoorServer
     from schakel.hub import Hub, Part
 
 # Seconds that a busy thread may keep the interpreter from one that waits for it. The thread that writes asks for it
@@ -72,13 +74,13 @@ async def _serve_until_told(hub: Hub, parts: frozenset[Part]) -> None:
     from schakel.hub import Part
 
     settings = hub.settings
-    door = _listen(settings.host, settings.port) if Part.API in parts else None
+    door = _door(hub) if Part.API in parts else None
     watch = _listen(*_address(settings.watch_address)) if settings.watch_address else None
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     if door is not None:
-        host, port = door.getsockname()[:2]
+        host, port = door[1].getsockname()[:2]
         say(f"listens on http://{host}:{port} for region {hub.region.id}")
     else:
         say(f"runs as {', '.join(sorted(parts))} for region {hub.region.id}")
@@ -90,20 +92,35 @@ async def _serve_until_told(hub: Hub, parts: frozenset[Part]) -> None:
 
             group.create_task(serve_watch(hub, sockets=[watch], stop=told))
         if door is not None:
-            from api.server import door as door_of
             from api.server import serve_until
 
-            group.create_task(serve_until(door_of(hub), sockets=[door], stop=told))
+            server, listening = door
+            group.create_task(serve_until(server, sockets=[listening], stop=told))
         gc.freeze()
         gc.enable()
         group.create_task(hub.run(told, parts))
     say("stopped; what was under way is done or will be taken up at the next start")
 
 
+def _door(hub: Hub) -> tuple[DoorServer, socket.socket]:
+    """It listens once it is whole: whoever gets a connection gets an answer."""
+    from api.server import door
+
+    server = door(hub)
+    return server, _listen(hub.settings.host, hub.settings.port)
+
+
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise stop(Exit.USAGE, "SCHAKEL_WATCH_ADDRESS: host:port")
+        raise ConfigurationError(
+            Finding(
+                place="SCHAKEL_WATCH_ADDRESS",
+                rule="host:port",
+                nl="De instelling is geen adres met een poort.",
+                en="The setting is no address with a port.",
+            )
+        )
     return host.strip("[]"), int(port)
 
 
@@ -113,4 +130,4 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return listen(host, port)
     except OSError as error:
-        raise stop(Exit.UNREACHABLE, f"cannot listen on port {port}: {error.strerror}") from None
+        raise TemporaryFailure(f"cannot listen on port {port}: {error.strerror}") from None

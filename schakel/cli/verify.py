@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schakel.cli.console import AsJson, Exit, complain, say, show_json, stop
+from schakel.cli.complaint import Exit, complain, say
+from schakel.cli.console import AsJson, show_json, stop
 from schakel.cli.opened import read_settings
 from schakel.errors import ConfigurationError
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from schakel.cli.app import main
-from schakel.cli.console import Exit
+from schakel.cli.complaint import Exit
 from schakel.errors import ConfigurationError
 from schakel.states import MOVES
 from schakel.store import database as sqlite_side

@@ -18,8 +18,8 @@ from connectors.channels import channels
 from connectors.formats import formats
 from mappings.engine import mapping_folders
 from schakel import errors
-from schakel.cli.app import app
-from schakel.cli.console import Exit
+from schakel.cli.commands import app
+from schakel.cli.complaint import Exit
 from schakel.demo.expectation import EXPECTED
 from schakel.demo.scenario import DROPPED, STEPS
 from schakel.settings import Settings

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
-from schakel.cli.app import app
+from schakel.cli.commands import app
 from schakel.settings import Settings
 from tests.support.hub import WITHIN
 

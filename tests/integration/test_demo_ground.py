@@ -14,7 +14,7 @@ from psycopg import sql
 
 from schakel.bootstrap import initialise
 from schakel.cli.app import main
-from schakel.cli.console import Exit
+from schakel.cli.complaint import Exit
 from schakel.demo.ground import DemoSettings, Servers, ground, to_paste
 from schakel.errors import ConfigurationError
 from schakel.settings import Settings

@@ -12,7 +12,7 @@ import pytest
 
 from schakel.bootstrap import build
 from schakel.cli.app import main
-from schakel.cli.console import Exit
+from schakel.cli.complaint import Exit
 from schakel.ports import Receipt
 from schakel.settings import Settings
 

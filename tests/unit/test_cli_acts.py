@@ -13,7 +13,7 @@ import pytest
 
 from schakel.bootstrap import build
 from schakel.cli.app import main
-from schakel.cli.console import Exit
+from schakel.cli.complaint import Exit
 from schakel.settings import Settings
 
 MESSAGE = Path(__file__).resolve().parents[2] / "schakel/demo/messages/thv-delft-tweede.json"

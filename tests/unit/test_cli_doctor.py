@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from schakel.cli.app import main
 from schakel.cli.checkup import here, kept, servers
 from schakel.cli.checkup.check import State
-from schakel.cli.console import Exit
+from schakel.cli.complaint import Exit
 from schakel.settings import Settings
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)

@@ -16,7 +16,7 @@ import pytest
 
 from schakel.bootstrap import build
 from schakel.cli.app import main
-from schakel.cli.console import Exit
+from schakel.cli.complaint import Exit
 from schakel.keys import read_key
 from schakel.ports import Receipt
 from schakel.settings import Settings

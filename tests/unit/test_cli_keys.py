@@ -14,7 +14,7 @@ import pytest
 
 from schakel.bootstrap import build
 from schakel.cli.app import main
-from schakel.cli.console import Exit
+from schakel.cli.complaint import Exit
 from schakel.cli.keys import TABLES
 from schakel.hub import Hub
 from schakel.settings import Settings

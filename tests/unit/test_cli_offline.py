@@ -14,7 +14,8 @@ import mappings
 from mappings.engine import mapping_folders
 from schakel import errors
 from schakel.cli.app import main
-from schakel.cli.console import Exit, exit_code, named
+from schakel.cli.complaint import Exit, exit_code
+from schakel.cli.console import named
 from schakel.cli.message_file import guess
 
 ROOT = Path(__file__).resolve().parents[2]

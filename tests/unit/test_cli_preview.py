@@ -14,7 +14,7 @@ import pytest
 import mappings
 from connectors.formats.fhir_xml_convert import to_xml
 from schakel.cli.app import main
-from schakel.cli.console import Exit
+from schakel.cli.complaint import Exit
 from tests.integration.stage import open_stage, thv
 from tests.support.tables import csv_file, row, workbook
 

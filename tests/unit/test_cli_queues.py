@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from schakel.bootstrap import build
 from schakel.cli.app import main
-from schakel.cli.console import Exit
+from schakel.cli.complaint import Exit
 from schakel.cli.moments import age, ago, ahead
 from schakel.cli.queues import WIDTH, lines
 from schakel.operating import Backlog, Pause, Queue

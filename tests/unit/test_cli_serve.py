@@ -20,7 +20,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from schakel.cli.console import Exit
+from schakel.cli.complaint import Exit
 from schakel.demo.scenario import SENDER
 from tests.support.tables import row, workbook
 

@@ -10,7 +10,7 @@ import pytest
 
 from schakel import errors
 from schakel.cli.app import main
-from schakel.cli.console import label
+from schakel.cli.complaint import label
 from schakel.demo.display import Display
 from schakel.demo.ledger import Line, Message
 from schakel.demo.scenario import STEPS

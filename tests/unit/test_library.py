@@ -13,7 +13,7 @@ import mappings
 from mappings.engine import load_mappings
 from mappings.library import load_library, shelf_of
 from schakel.cli.app import main
-from schakel.cli.console import Exit
+from schakel.cli.complaint import Exit
 from schakel.errors import ConfigurationError
 
 PACKAGED = Path(mappings.__file__).parent

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from mappings.codebook import CodebookShelf
 from mappings.engine import CompiledMapping, load_mapping, load_mappings, mapping_folders
 from mappings.matrix import CARRIED, DIRECTIONS, NOT, PARTLY, Direction, Line, fields, group_of, matrix
-from schakel.cli.app import app
+from schakel.cli.commands import app
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADED = load_mappings(codebooks=CodebookShelf.load())
