@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import combinations, pairwise, product
-from typing import Final
+from typing import Final, NamedTuple
 
 from schakel.calendars import Roster, find_roster
 from schakel.deadlines import advance, deadline_for
@@ -56,6 +56,8 @@ def check_deadlines(region: Region) -> Iterator[Finding]:
     """Every fault of deadlines.yaml and calendars.yaml that can be seen without the routes."""
     yield from _rosters(region)
     rosters = {row.id: row for row in region.deadlines.calendars.rosters}
+    hours = {name: find_roster(region.deadlines.calendars, name) for name in rosters}
+    counted: dict[_Lengths, _Counted] = {}
     events = REQUEST_EVENTS | CASE_EVENTS | {milestone.id for milestone in region.deadlines.milestones}
     for row in region.deadlines.clocks:
         place = _place(row)
@@ -72,8 +74,11 @@ def check_deadlines(region: Region) -> Iterator[Finding]:
         elif faults := list(_units(row, place, rosters[row.roster])):
             yield from faults
         else:
-            yield from _order(row, place, find_roster(region.deadlines.calendars, row.roster))
-            yield from _told_while_kept(region, row, find_roster(region.deadlines.calendars, row.roster))
+            lengths = _Lengths.of(row)
+            if lengths not in counted:  # half of the rows differ in who they are for, and not in how they count
+                counted[lengths] = _count(lengths, hours[row.roster])
+            yield from _order(row, place, counted[lengths])
+            yield from _told_while_kept(region, row, hours[row.roster])
     yield from _waits(region)
 
 
@@ -193,26 +198,50 @@ def _lengths(row: Deadline) -> Iterator[Length]:
     yield from (rung.after for rung in row.ladder)
 
 
-def _order(row: Deadline, place: str, roster: Roster) -> Iterator[Finding]:
-    """Counted from many moments: reminders before the deadline, the steps of the ladder one after the other."""
+class _Lengths(NamedTuple):
+    """How a row counts."""
+
+    within: Length | None
+    before_order_end: timedelta | None
+    remind: tuple[Length, ...]
+    ladder: tuple[Length, ...]
+    longest: timedelta
+    roster: str
+
+    @classmethod
+    def of(cls, row: Deadline) -> _Lengths:
+        longest = LONGEST_ANSWER if row.kind in REQUEST_KINDS else LONGEST
+        ladder = tuple(rung.after for rung in row.ladder)
+        return cls(row.within, row.before_order_end, tuple(row.remind), ladder, longest, row.roster)
+
+
+class _Counted(NamedTuple):
+    """What was found from each of many moments."""
+
+    fits: bool
+    reminds_before: bool
+    ascends: bool
+
+
+def _order(row: Deadline, place: str, counted: _Counted) -> Iterator[Finding]:
+    """Reminders before the deadline, the steps of the ladder one after the other."""
     if row.again <= timedelta(0):
         yield _fault(f"{place}.again", "wait-positive", "is groter dan nul", "is more than nothing")
-    counted = [(start, _due(row, roster, start)) for start in _STARTS]
-    if row.before_order_end is None and not all(_fits(row, start, due) for start, due in counted):
+    if row.before_order_end is None and not counted.fits:
         yield _fault(
             f"{place}.within",
             "deadline-positive",
             "een termijn is groter dan nul; een antwoord heeft hooguit drie maanden, het andere hooguit vijf jaar",
             "a deadline is more than nothing; an answer has at most three months, the rest at most five years",
         )
-    if not all(_reminds_before(row, roster, start, due) for start, due in counted):
+    if not counted.reminds_before:
         yield _fault(
             f"{place}.remind",
             "reminder-before-deadline",
             "een herinnering komt na het begin en vóór de termijn, op volgorde",
             "a reminder comes after the start and before the deadline, in order",
         )
-    if not row.ladder or not all(_ascends(row, roster, due) for _, due in counted):
+    if not row.ladder or not counted.ascends:
         yield _fault(
             f"{place}.ladder",
             "ladder-ascends",
@@ -221,11 +250,16 @@ def _order(row: Deadline, place: str, roster: Roster) -> Iterator[Finding]:
         )
 
 
-def _fits(row: Deadline, start: datetime, due: datetime) -> bool:
-    return start < due <= start + (LONGEST_ANSWER if row.kind in REQUEST_KINDS else LONGEST)
+def _count(row: _Lengths, roster: Roster) -> _Counted:
+    counted = [(start, _due(row, roster, start)) for start in _STARTS]
+    return _Counted(
+        fits=all(start < due <= start + row.longest for start, due in counted),
+        reminds_before=all(_reminds_before(row, roster, start, due) for start, due in counted),
+        ascends=all(_ascending(advance(due, after, roster) for after in row.ladder) for _, due in counted),
+    )
 
 
-def _reminds_before(row: Deadline, roster: Roster, start: datetime, due: datetime) -> bool:
+def _reminds_before(row: _Lengths, roster: Roster, start: datetime, due: datetime) -> bool:
     if row.before_order_end is not None:  # counted back from the order's end: the furthest first
         moments = [start - (advance(start, each, roster) - start) for each in row.remind]
         return _ascending([*moments, start - row.before_order_end])
@@ -233,11 +267,7 @@ def _reminds_before(row: Deadline, roster: Roster, start: datetime, due: datetim
     return _ascending([*moments, due]) and all(moment > start for moment in moments)
 
 
-def _ascends(row: Deadline, roster: Roster, due: datetime) -> bool:
-    return _ascending([advance(due, rung.after, roster) for rung in row.ladder])
-
-
-def _due(row: Deadline, roster: Roster, start: datetime) -> datetime:
+def _due(row: _Lengths, roster: Roster, start: datetime) -> datetime:
     return advance(start, row.within, roster) if row.within is not None else start
 
 
