@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Final
 
-from schakel.deadlines import answer_due, answer_row, clock_rows, clocks_along
+from schakel.deadlines import answer_due, answer_row, begun_along, clock_rows
 from schakel.records import NewDeadline
 from schakel.region import Deadlines
 
@@ -43,21 +43,21 @@ class Clocks:
         """Every clock that `event` starts for this partner in this role, each with its first step. `recorded`: when
         what may end it happened last; a clock whose end is on record since `at` is none."""
         rows = self._rows(event=event, role=role, programme=programme, urgency=urgency)
-        dues = clocks_along(rows, at=at, order_end=order_end)
+        clocks = begun_along(rows, at=at, order_end=order_end)
         return tuple(
             NewDeadline(
                 id=self._new_id(),
                 subject=subject,
-                kind=due.kind,
+                kind=each.kind,
                 event=event,
                 partner=partner,
                 role=role,
                 urgency=urgency,
                 started_at=at,
-                due_at=due.due_at,
-                next_at=min(step.at for step in due.steps),
+                due_at=each.due_at,
+                next_at=each.first_at,
                 order_end=order_end,
             )
-            for due in dues
-            if not any(recorded[end] >= at for end in due.until if recorded and end in recorded)
+            for each in clocks
+            if not any(recorded[end] >= at for end in each.until if recorded and end in recorded)
         )

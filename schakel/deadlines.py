@@ -50,6 +50,16 @@ class Due:
         return (*(Step(at, ASKED) for at in self.reminders), *self.ladder)
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A deadline as it begins: of a `Due` what the store keeps. `first_at`: of its steps the first."""
+
+    kind: str
+    due_at: datetime
+    first_at: datetime
+    until: tuple[str, ...]
+
+
 # -- the table ---------------------------------------------------------------------------------------------------------
 
 
@@ -71,14 +81,6 @@ def answer_due(found: Row | None, start: datetime) -> datetime:
     return advance(start, found[0].within, found[1]) if found and found[0].within else start
 
 
-def again_at(deadlines: Deadlines, *, role: str, now: datetime) -> datetime:
-    """When to tell again of an answer of this role that is late. The soonest of its rows: once too often is better than
-    once too few."""
-    rows = [row for row in deadlines.clocks if row.kind == ANSWER and row.role == role]
-    moments = [add(now, row.again, find_roster(deadlines.calendars, row.roster)) for row in rows]
-    return min(moments, default=now + deadlines.parked_alarm_every)
-
-
 def clock_for(
     deadlines: Deadlines,
     *,
@@ -93,11 +95,12 @@ def clock_for(
 
     `order_end`: when the restraining order ends; a deadline before that is left out when nobody knows (None)."""
     rows = clock_rows(deadlines, event=event, role=role, programme=programme, urgency=urgency)
-    return clocks_along(rows, at=at, order_end=order_end)
+    dues = (_due(row, roster, at, order_end) for row, roster in rows)
+    return tuple(due for due in dues if due is not None)
 
 
 def clock_rows(deadlines: Deadlines, *, event: str, role: str, programme: str, urgency: str) -> tuple[Row, ...]:
-    """What `clocks_along` counts along; the same for all messages of this kind."""
+    """What the clocks of an event count along; the same for all messages of this kind."""
     rows: dict[str, Deadline] = {}
     for row in deadlines.clocks:
         if event in row.start and _fits(row, role, programme, urgency):
@@ -105,10 +108,10 @@ def clock_rows(deadlines: Deadlines, *, event: str, role: str, programme: str, u
     return tuple((row, find_roster(deadlines.calendars, row.roster)) for row in rows.values())
 
 
-def clocks_along(rows: Sequence[Row], *, at: datetime, order_end: datetime | None) -> tuple[Due, ...]:
-    """As `clock_for`, by rows that were found before."""
-    dues = (_due(row, roster, at, order_end) for row, roster in rows)
-    return tuple(due for due in dues if due is not None)
+def begun_along(rows: Sequence[Row], *, at: datetime, order_end: datetime | None) -> tuple[Begun, ...]:
+    """As `clock_for`, by rows that were found before. Most steps never come, so they are not counted out here."""
+    begun = (_begun(row, roster, at, order_end) for row, roster in rows)
+    return tuple(each for each in begun if each is not None)
 
 
 def due_of(deadlines: Deadlines, running: RunningDeadline) -> Due | None:
@@ -146,27 +149,49 @@ def _fits(row: Deadline, role: str, programme: str, urgency: str) -> bool:
     )
 
 
-def _due(row: Deadline, hours: Roster, at: datetime, order_end: datetime | None) -> Due | None:
-    if row.within is not None:
-        due = advance(at, row.within, hours)
-        reminders = [advance(at, each, hours) for each in row.remind]
-    elif row.before_order_end is not None and order_end is not None:
-        hours = ALWAYS  # Wth art. 13
-        due = order_end - row.before_order_end
-        reminders = [order_end - timedelta(seconds=each.amount * _SECONDS.get(each.unit, 0)) for each in row.remind]
-    else:
+def _due(row: Deadline, roster: Roster, at: datetime, order_end: datetime | None) -> Due | None:
+    counted = _counted(row, roster, at, order_end)
+    if counted is None:
         return None
-    ladder = tuple(Step(advance(due, rung.after, hours), rung.tell) for rung in row.ladder)
+    due, reminders, hours = counted
     return Due(
         kind=row.kind,
         due_at=due,
-        reminders=tuple(sorted(each for each in reminders if at <= each < due)),
-        ladder=ladder or (Step(due, COORDINATOR),),
+        reminders=reminders,
+        ladder=_ladder(row, due, hours),
         source=row.source,
         again=row.again,
         until=row.until,
         roster=hours,
     )
+
+
+def _begun(row: Deadline, roster: Roster, at: datetime, order_end: datetime | None) -> Begun | None:
+    counted = _counted(row, roster, at, order_end)
+    if counted is None:
+        return None
+    due, reminders, hours = counted
+    first = reminders[0] if reminders else min(step.at for step in _ladder(row, due, hours))
+    return Begun(kind=row.kind, due_at=due, first_at=first, until=row.until)
+
+
+def _counted(
+    row: Deadline, roster: Roster, at: datetime, order_end: datetime | None
+) -> tuple[datetime, tuple[datetime, ...], Roster] | None:
+    """When it is due, the reminders before that in order, and the roster that it runs along."""
+    if row.within is not None:
+        hours, due = roster, advance(at, row.within, roster)
+        reminders = [advance(at, each, hours) for each in row.remind]
+    elif row.before_order_end is not None and order_end is not None:
+        hours, due = ALWAYS, order_end - row.before_order_end  # Wth art. 13
+        reminders = [order_end - timedelta(seconds=each.amount * _SECONDS.get(each.unit, 0)) for each in row.remind]
+    else:
+        return None
+    return due, tuple(sorted(each for each in reminders if at <= each < due)), hours
+
+
+def _ladder(row: Deadline, due: datetime, hours: Roster) -> tuple[Step, ...]:
+    return tuple(Step(advance(due, rung.after, hours), rung.tell) for rung in row.ladder) or (Step(due, COORDINATOR),)
 
 
 # -- time goes by ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from regions import FOLDER
 from schakel.calendars import next_open
-from schakel.deadlines import Due, clock_for, collapse, next_step, overdue_steps
+from schakel.deadlines import Begun, Due, begun_along, clock_for, clock_rows, collapse, next_step, overdue_steps
+from schakel.region import Deadline
 from schakel.region_files import load_region
 
 TABLES = {path.parent.name: load_region(path.parent).deadlines for path in sorted(FOLDER.glob("*/region.yaml"))}
@@ -24,16 +25,18 @@ GAPS = st.lists(st.timedeltas(timedelta(seconds=1), timedelta(days=40)), min_siz
 def due_of(region: str, number: int, at: datetime) -> Due:
     """The clock of this row, or of the one before it that fits the same facts."""
     row = TABLES[region].clocks[number]
-    found = clock_for(
-        TABLES[region],
-        event=row.start[0],
-        role=row.role,
-        programme=row.programmes[0] if row.programmes else "icm",
-        urgency=row.urgencies[0] if row.urgencies else "normal",
-        at=at,
-        order_end=at + timedelta(days=10),
-    )
+    found = clock_for(TABLES[region], **facts_of(row), at=at, order_end=at + timedelta(days=10))
     return next(due for due in found if due.kind == row.kind)
+
+
+def facts_of(row: Deadline) -> dict[str, str]:
+    """A message that this row, or one before it, is about."""
+    return {
+        "event": row.start[0],
+        "role": row.role,
+        "programme": row.programmes[0] if row.programmes else "icm",
+        "urgency": row.urgencies[0] if row.urgencies else "normal",
+    }
 
 
 @settings(deadline=None)
@@ -43,6 +46,18 @@ def test_steps_go_forward_from_the_start_through_the_deadline(row: tuple[str, in
     assert all(start <= reminder < due.due_at for reminder in due.reminders)
     assert all(step.at >= due.due_at for step in due.ladder)
     assert all(one.at < other.at for one, other in pairwise(due.steps))
+
+
+@settings(deadline=None)
+@given(st.sampled_from(ROWS), MOMENTS, st.none() | st.timedeltas(timedelta(0), timedelta(days=28)))
+def test_as_it_begins_a_deadline_is_due_and_first_steps_when_it_says(
+    row: tuple[str, int], start: datetime, order: timedelta | None
+):
+    table, end = TABLES[row[0]], None if order is None else start + order
+    facts = facts_of(table.clocks[row[1]])
+    begun = begun_along(clock_rows(table, **facts), at=start, order_end=end)
+    dues = clock_for(table, **facts, at=start, order_end=end)
+    assert begun == tuple(Begun(due.kind, due.due_at, min(step.at for step in due.steps), due.until) for due in dues)
 
 
 @settings(deadline=None)

@@ -14,7 +14,6 @@ from regions import FOLDER
 from schakel.deadlines import (
     Due,
     Step,
-    again_at,
     answer_due,
     answer_row,
     clock_for,
@@ -195,12 +194,6 @@ def test_a_role_without_a_row_is_due_at_once():
 
 def test_an_event_that_starts_nothing_starts_nothing():
     assert clock("phase-entered") == {}
-
-
-def test_a_late_answer_is_told_again_by_its_row_or_else_by_the_list():
-    assert again_at(TABLE, role="lead", now=NOW) == NOW + 5 * MINUTE
-    assert again_at(TABLE, role="duo", now=at("2026-11-06T16:30")) == at("2026-11-09T10:00")
-    assert again_at(TABLE, role="source", now=NOW) == NOW + TABLE.parked_alarm_every
 
 
 def test_every_deadline_says_where_it_comes_from():
