@@ -23,11 +23,11 @@ from mappings.codebook import Codebook, CodebookShelf
 from mappings.contradiction import contradictions
 from mappings.feedback_view import feedback_schema
 from mappings.functions import Moment, Unfit, host_functions, translate
-from mappings.joint import Joint, join
+from mappings.joint import Joint
 from mappings.lineage import coverage, flat, plain_path
 from mappings.mapping_file import Compiled, Engine, IgnoreText, Rule, compile_rules, read_mapping_file
 from mappings.notice_view import notice_schema
-from mappings.plain import NotPlain
+from mappings.plain_run import NotPlain
 from mappings.shape import Path as Place
 from mappings.shape import Read, Shape, prune, shape_of, under, union
 from mappings.survey import Place as Watched
@@ -84,7 +84,7 @@ class CompiledMapping:
     watched: Watched  # shape and `covered` together, for each place of a document
     functions: Mapping[str, Callable[..., Any]]
     moment: Moment  # what `functions` take for now
-    joint: Joint | None  # the rules as one expression
+    joint: Joint | None  # the rules as one function; None for an engine that cannot tell what it reads
     also: Mapping[str, str] = field(default_factory=dict)  # other representations of the output: name → format
 
     def apply(self, document: Mapping[str, Any], *, now: datetime) -> Mapped:
@@ -147,7 +147,7 @@ def load_mapping(folder: Path, codebooks: CodebookShelf, *, engine: Engine = "jl
         watched=Watched(shape, True if covered is None else covered),
         functions=functions,
         moment=moment,
-        joint=join(rules, functions, shape),
+        joint=Joint(rules, functions, books, shape) if engine == "jlens" else None,
         also=dict(text.also),
     )
 
@@ -261,9 +261,9 @@ class _Run:
     roots: dict[int, Any] = field(default_factory=dict)  # the document cut to an expression's read-set, by expression
 
     def at_once(self, joint: Joint) -> dict[str, Any] | None:
-        """All rules as one expression. None: something is to be said about one of them, and that takes `rules`."""
+        """All rules as one function. None: something is to be said about one of them, and that takes `rules`."""
         try:
-            return joint.apply(self.root, now=self.now, most_items=MAX_ITEMS, most=MAX_EVALUATIONS)
+            return joint.apply(self.root, now=self.now, ask=self.ask, most_items=MAX_ITEMS, most=MAX_EVALUATIONS)
         except NotPlain:
             return None
 
@@ -321,16 +321,21 @@ class _Run:
             self.deadline = used + MAX_SECONDS
         if self.evaluations > MAX_EVALUATIONS or used > self.deadline:
             raise JsonataError("U1006", None)
+        value = self.ask(compiled, scope.item, scope.parent, scope.index)
+        if test and value is not True and value is not False:
+            raise JsonataError("not-boolean", None)
+        return value
+
+    def ask(self, compiled: Compiled, item: Any, parent: Any, index: int | None) -> Any:
+        """What the engine makes of one expression. Raises JsonataError and Unfit."""
         bindings: dict[str, Any] = {name: self.functions[name] for name in compiled.functions}
-        if "index" in compiled.variables and scope.index is not None:
-            bindings["index"] = scope.index
+        if "index" in compiled.variables and index is not None:
+            bindings["index"] = index
         if "parent" in compiled.variables:
-            bindings["parent"] = prune(scope.parent, True if compiled.reads_parent is None else compiled.reads_parent)
+            bindings["parent"] = prune(parent, True if compiled.reads_parent is None else compiled.reads_parent)
         if "root" in compiled.variables:
             bindings["root"] = self._root(compiled)
-        if test:
-            return compiled.expression.test(scope.item, bindings, now=self.now)
-        return compiled.expression.evaluate(scope.item, bindings, now=self.now)
+        return compiled.expression.evaluate(item, bindings, now=self.now)
 
     def _root(self, compiled: Compiled) -> Any:
         """A binding is converted whole at every evaluation; the read-set keeps that small."""

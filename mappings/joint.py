@@ -1,304 +1,281 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""All rules of a mapping at once: a document crosses into the engine once per message, and not once per rule.
+"""All rules of a mapping as one Python function: what the rules one by one do, without asking the engine for each.
 
-Plain paths are read without the engine (mappings/plain.py). The rest becomes one expression that makes an object with
-each rule's raw value under its position, and lists of such objects under the rules that have rules of their own:
-
-    ( $__x0 := $; $root := $; $__w2 := ($exists(urgentie) and …);
-      {"2?": $__w2, "3": $__w2 = true ? ("crisis"),
-       "5": [$map($append([], (betrokkenen)), function($__i1, $index) { $__i1.( $__x1 := $; {"4": (…)} ) })]} )
-
-Each part is the very text of the rule in brackets, so it means what it means alone. What is put where, through which
-codebook, is done afterwards. Whenever anything is not plain (an expression fails, a condition is no truth value, a
-limit is passed), nothing of this counts: the rules are run one by one, and the finding names the rule.
+The function is written from the rules when the first message comes (`source` shows it). An expression that is not
+plain (mappings/plain.py) is asked of the engine where it stands. Whenever anything is not as expected (a code that is
+not in its book, a condition that is no truth value, a limit that is passed), nothing of this counts: the rules are run
+one by one, and the finding names the rule.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from functools import cached_property
+from typing import Any, Final, Protocol
 
+from mappings import plain_run
 from mappings.codebook import Codebook
-from mappings.functions import Unfit, translate
-from mappings.lineage import item_bases
-from mappings.mapping_file import Rule
-from mappings.plain import Base, HostFunction, NotPlain, Plain, as_the_engine, plain_items, plain_value
+from mappings.expression import Node, NotRead, read
+from mappings.functions import Unfit
+from mappings.mapping_file import Compiled, Rule
+from mappings.plain import Plain, is_decided, walked
+from mappings.plain_code import CLOSED, WHOLE_NUMBER, Scope, Value, Writer
+from mappings.plain_run import NotPlain
 from mappings.shape import Path, Shape
-from schakel.jsonata import Expression, HostFunctions, JsonataError
-
-# Each evaluation begins with the same chance; together the rules would share it. `$$` is another thing inside an item.
-_CHANCE: Final = re.compile(r"\$(random|shuffle)\b")
-_INPUT: Final = "$$"
-_NOTHING: Final[Mapping[str, Any]] = {}
+from schakel.jsonata import JsonataError
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What becomes of one rule's value. Without `value` (for rules with rules: `items`) the engine gives it, under
-    `key`. `test`: the key of its condition, or how to read that."""
+class Ask(Protocol):
+    """Asks the engine for one expression."""
 
-    key: str
-    test: str | Plain | None
-    value: Plain | None
-    items: Plain | None
-    asks: bool  # something of it is in the engine's hands
-    to: Path
-    many: bool
-    code: Codebook | None
-    steps: tuple[Step, ...]  # of the rules below it
-    expressions: int
+    def __call__(self, compiled: Compiled, item: Any, parent: Any, index: int | None) -> Any: ...
 
 
-class Act(NamedTuple):
-    """A step as it is done for each message: what the message cannot change was decided when it was made."""
-
-    test: str | Plain | None
-    field: str | None  # the value is this field of the item: most rules read no more than that
-    value: Plain | None
-    function: HostFunction | None  # that `field` goes through
-    key: str
-    many: bool
-    code: Codebook | None
-    below: Level | None
-    step: Step
-    above: Path  # the target: the objects to go through,
-    name: str  # and the field in the last; "": the value itself is the output
-    shared: bool  # another rule has this target
+_SURPRISES: Final = (JsonataError, Unfit, KeyError, AttributeError, TypeError)  # something else than was declared
 
 
-class Level(NamedTuple):
-    """The rules for one input, ready to be done."""
-
-    acts: tuple[Act, ...]
-    expressions: int
-
-
-@dataclass(frozen=True, slots=True)
 class Joint:
-    """The rules of a mapping, compiled as one. Safe to share between threads. `expression`: None when all is plain."""
+    """The rules of a mapping, written as one. Safe to share between threads. `functions`: as expressions call them."""
 
-    expression: Expression | None
-    level: Level
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        functions: Mapping[str, Callable[..., Any]],
+        books: Mapping[str, Codebook],
+        shape: Shape,
+    ) -> None:
+        self._rules = rules
+        self._functions = functions
+        self._books = books
+        self._shape = shape
 
-    def apply(self, document: dict[str, Any], *, now: datetime, most_items: int, most: int) -> dict[str, Any]:
+    def apply(self, document: dict[str, Any], *, now: datetime, ask: Ask, most_items: int, most: int) -> dict[str, Any]:
         """The target's document, as the rules one by one give it. Raises NotPlain: they are to be run so."""
         try:
-            values = self.expression.evaluate(document, now=now) if self.expression is not None else _NOTHING
-            return _Taking(document, now, most_items, most).take(self.level, values, document, None)
-        except (JsonataError, Unfit):
+            made: dict[str, Any] = self._function(document, now, ask, most_items, most)
+        except _SURPRISES:
             raise NotPlain from None
+        return made
+
+    @property
+    def source(self) -> str:
+        """The Python that runs, for who wants to see it."""
+        return self._written[0]
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The expressions that take the engine."""
+        return self._written[2]
+
+    @cached_property
+    def _written(self) -> tuple[str, Mapping[str, Any], tuple[str, ...]]:
+        writing = _Writing(self._functions, self._books)
+        return writing.function(self._rules, self._shape), writing.constants, tuple(writing.asked)
+
+    @cached_property
+    def _function(self) -> Callable[..., dict[str, Any]]:
+        source, constants, _ = self._written
+        names: dict[str, Any] = {**vars(plain_run), **constants}
+        # our own text: of a mapping it holds names and literals as `repr` writes them, and nothing as it stands there
+        exec(compile(source, "<mapping>", "exec"), names)  # noqa: S102
+        function: Callable[..., dict[str, Any]] = names["mapped"]
+        return function
 
 
-def join(rules: Sequence[Rule], functions: HostFunctions, shape: Shape) -> Joint | None:
-    """None: these rules mean something else together than alone, or an engine runs them that knows no such thing."""
-    if not all(isinstance(each.value.expression, Expression) for each in rules) or not _independent(rules):
-        return None
-    steps = _steps(rules, functions, shape, ((),), ())
-    asked = any(step.asks for step in steps)
-    return Joint(Expression(_scope(rules, steps, 0), functions) if asked else None, _level(steps))
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """The rules for one input. `out`: the object they fill; `parent`, `index`: None at the top."""
+
+    item: Value
+    parent: Value | None
+    index: str | None
+    out: str
+    shared: frozenset[Path]  # targets of more than one rule
+    objects: dict[Path, str]  # those that lie on the way to a target
 
 
-def _independent(rules: Iterable[Rule], *, inside: bool = False) -> bool:
-    sources = [each.expression.source for rule in rules for each in rule.expressions()]
-    if any(_CHANCE.search(source) or (inside and _INPUT in source) for source in sources):
-        return False
-    return all(_independent(rule.rules, inside=True) for rule in rules)
+class _Writing:
+    """Writes the rules of one mapping."""
 
+    def __init__(self, functions: Mapping[str, Callable[..., Any]], books: Mapping[str, Codebook]) -> None:
+        self._writer = Writer()
+        self._plain = Plain(self._writer, functions, books)
+        self.asked: list[str] = []
+        self._root = CLOSED
 
-def _steps(
-    rules: Sequence[Rule], functions: HostFunctions, shape: Shape, bases: Sequence[Path], outer: Sequence[Path]
-) -> tuple[Step, ...]:
-    """`bases`: where in the document the input of these rules can lie; `outer`: where that of the rules above."""
-    places: dict[Base, Sequence[Path]] = {"item": bases, "parent": outer, "root": ((),)}
-    steps = []
-    for position, rule in enumerate(rules):
+    @property
+    def constants(self) -> Mapping[str, Any]:
+        return self._writer.constants
+
+    def function(self, rules: Sequence[Rule], shape: Shape) -> str:
+        """Its text."""
+        self._root = shape
+        root = Value("root", shape, sure=True)
+        self._rules(rules, root, None, None, "out")
+        before = [f" {name} = {code}" for code, name in self._writer.before.items()]
+        head = "def mapped(root, now, ask, most_items, left):"
+        return "\n".join([head, *before, *self._writer.lines, " return out", ""])
+
+    def _rules(self, rules: Sequence[Rule], item: Value, parent: Value | None, index: str | None, out: str) -> None:
+        targets = Counter(rule.to for rule in rules)
+        shared = frozenset(path for path, times in targets.items() if times > 1)
+        level = _Level(item, parent, index, out, shared, {})
+        lines, self._writer.lines = self._writer.lines, []
+        for rule in rules:
+            self._rule(rule, level)
+        lines, self._writer.lines = self._writer.lines, lines
+        expressions = sum(1 for rule in rules for _ in rule.expressions())
+        self._writer.line(f"left -= {expressions}")
+        self._writer.line("if left < 0: not_plain()")
+        self._writer.line(" = ".join([out, "{}"]))
+        if level.objects:
+            self._writer.line(" = ".join([*level.objects.values(), "None"]))
+        self._writer.add(lines)
+
+    def _scope(self, level: _Level) -> Scope:
+        variables = {"root": Value("root", self._root, sure=True)}
+        if level.parent is not None and level.index is not None:
+            variables |= {"parent": level.parent, "index": Value(level.index, WHOLE_NUMBER, sure=True)}
+        return Scope(level.item, variables)
+
+    # -- one rule
+
+    def _rule(self, rule: Rule, level: _Level) -> None:
+        self._writer.line(f"# {rule.number} {rule.target}")
+        if rule.when is None:
+            self._put(rule, self._value(rule, level), level)
+            return
+        try:
+            with self._writer.trying():
+                node = read(rule.when.expression.source)
+                test = self._test(node, level)
+        except NotRead:
+            node, test = None, self._plain.bound(self._ask(rule.when, level)).code
+        sure = node is not None and is_decided(node)
+        with self._writer.inside(f"if {test}:" if sure else f"if {test} is True:"):
+            self._put(rule, self._value(rule, level), level)
+        if not sure:
+            self._writer.line(f"elif {test} is not False: not_plain()")
+
+    def _test(self, node: Node, level: _Level) -> str:
+        if is_decided(node):
+            return self._plain.test(node, self._scope(level))
+        value = self._plain.value(node, self._scope(level), nulls=True)
+        if value.listed:
+            raise NotRead
+        return self._plain.bound(value).code
+
+    def _value(self, rule: Rule, level: _Level) -> Value:
         source = rule.value.expression.source
-        value = items = None
-        below: tuple[Step, ...] = ()
+        try:
+            with self._writer.trying():
+                value = self._plain.value(read(source), self._scope(level), nulls=not rule.rules)
+        except NotRead:
+            value = self._ask(rule.value, level)
         if rule.rules:
-            items = plain_items(source, shape, places)
-            # items that the engine makes are seen by the engine alone
-            inner = item_bases(rule, shape, bases, outer) if items is not None else ()
-            below = _steps(rule.rules, functions, shape, inner, bases if items is not None else ())
-        else:
-            value = plain_value(source, functions, shape, places, many=rule.many)
-        test: str | Plain | None = None
-        if rule.when is not None:
-            test = plain_value(rule.when.expression.source, functions, shape, places) or f"{position}?"
-        asks = isinstance(test, str) or (value is None and items is None) or any(step.asks for step in below)
-        steps.append(
-            Step(
-                key=str(position),
-                test=test,
-                value=value,
-                items=items,
-                asks=asks,
-                to=rule.to,
-                many=rule.many,
-                code=rule.code,
-                steps=below,
-                expressions=sum(1 for _ in rule.expressions()),
-            )
-        )
-    return tuple(steps)
+            return self._items(rule, value, level)
+        return value
 
+    def _ask(self, compiled: Compiled, level: _Level) -> Value:
+        self.asked.append(compiled.expression.source)
+        parent = level.parent.code if level.parent is not None else "None"
+        code = f"ask({self._writer.constant(compiled)}, {level.item.code}, {parent}, {level.index})"
+        return Value(code, CLOSED, atom=False)
 
-# -- the text ----------------------------------------------------------------------------------------------------------
-
-
-def _scope(rules: Sequence[Rule], steps: Sequence[Step], depth: int) -> str:
-    """The rules of one level, for the input of that level."""
-    lets = [f"$__x{depth} := $"]
-    lets += ["$root := $"] if depth == 0 else [f"$parent := $__x{depth - 1}"]
-    fields = []
-    for rule, step in zip(rules, steps, strict=True):
-        if not step.asks:
-            continue
-        given = None
-        if rule.rules and (step.items is None or any(below.asks for below in step.steps)):
-            given = _items(rule, step, depth)
-        elif not rule.rules and step.value is None:
-            given = f"({rule.value.expression.source})"
-        if rule.when is not None:
-            condition = f"({rule.when.expression.source})"
-            if isinstance(step.test, str):
-                lets.append(f"$__w{step.key} := {condition}")
-                fields.append(f'"{step.test}": $__w{step.key}')
-                condition = f"$__w{step.key} = true"
-            given = given and f"{condition} ? {given}"
-        if given is not None:
-            fields.append(f'"{step.key}": {given}')
-    return f"( {'; '.join(lets)}; {{{', '.join(fields)}}} )"
-
-
-def _items(rule: Rule, step: Step, depth: int) -> str:
-    """A list of what the rules below make of each item. A list in it, or null, is left to the rules."""
-    item = f"$__i{depth + 1}"
-    inside = _scope(rule.rules, step.steps, depth + 1)
-    plain = f'$type({item}) in ["array", "null"] ? $error("not plain") : {item}.{inside}'
-    return f"[$map($append([], ({rule.value.expression.source})), function({item}, $index) {{ {plain} }})]"
-
-
-# -- what is done with the values --------------------------------------------------------------------------------------
-
-
-def _level(steps: Sequence[Step]) -> Level:
-    targets = Counter(step.to for step in steps)
-    return Level(tuple(_act(step, targets[step.to] > 1) for step in steps), sum(step.expressions for step in steps))
-
-
-def _act(step: Step, shared: bool) -> Act:
-    value = step.value
-    direct = value is not None and value.base == "item" and len(value.names) == 1 and not value.whole
-    return Act(
-        test=step.test,
-        field=value.names[0] if value is not None and direct else None,
-        value=None if direct else value,
-        function=value.function if value is not None and direct else None,
-        key=step.key,
-        many=step.many,
-        code=step.code,
-        below=_level(step.steps) if step.steps else None,
-        step=step,
-        above=step.to[:-1],
-        name=step.to[-1] if step.to else "",
-        shared=shared,
-    )
-
-
-@dataclass(slots=True)
-class _Taking:
-    """One message. `left`: how many evaluations the rules one by one may still take, were it done so."""
-
-    root: dict[str, Any]
-    now: datetime
-    most_items: int
-    left: int
-
-    def take(self, level: Level, values: Mapping[str, Any], item: Any, parent: Any) -> dict[str, Any]:
-        """`values`: what the engine made of `item`. Raises NotPlain, JsonataError and Unfit.
-
-        In one piece: it runs for every rule of every message, and each call in it would show."""
-        self.left -= level.expressions
-        if self.left < 0:
-            raise NotPlain
-        root, now = self.root, self.now
-        out: dict[str, Any] = {}
-        for test, field, read, function, key, many, code, below, step, above, name, shared in level.acts:
-            if test is not None and not self._holds(test, values, item, parent):
-                continue
-            if field is not None:
-                value = item.get(field)
-                if value is None:
-                    continue
-                if value.__class__ is not str:
-                    value = as_the_engine(value)
-                if function is not None:
-                    value = function(value)
-            elif read is not None:
-                value = read.read(item, parent, root)
-            elif below is not None:
-                value = self._made(step, below, values, item, parent)
-            else:
-                value = values.get(key)
-            if value is None:
-                continue
-            if many:
-                value = [each for each in value if each is not None] if value.__class__ is list else [value]
-                if code is not None:
-                    value = [translate(code, each, now=now) for each in value]
-                if not value:
-                    continue
-            elif value.__class__ is list:
-                raise NotPlain
-            elif code is not None and (value := translate(code, value, now=now)) is None:
-                continue
-            here = out
-            for each in above:
-                here = here.setdefault(each, {})
-            if not name:
-                if value.__class__ is not dict:
-                    raise NotPlain
-                out.update(value)
-            elif not shared:
-                here[name] = value
-            elif many:
-                here.setdefault(name, []).extend(value)
-            elif name in here:
-                raise NotPlain
-            else:
-                here[name] = value
-        return out
-
-    def _holds(self, test: str | Plain, values: Mapping[str, Any], item: Any, parent: Any) -> bool:
-        value = values.get(test) if test.__class__ is str else test.read(item, parent, self.root)  # type: ignore[union-attr]
-        if value is True:
-            return True
-        if value is False:
-            return False
-        raise NotPlain
-
-    def _made(self, step: Step, below: Level, values: Mapping[str, Any], item: Any, parent: Any) -> Any:
+    def _items(self, rule: Rule, value: Value, level: _Level) -> Value:
         """What the rules below make of each item."""
-        given = values.get(step.key)
-        if step.items is None:
-            items: Sequence[Any] = given or ()  # the engine's alone: the rules below take nothing else
+        writer, made, out = self._writer, self._writer.new("r"), self._writer.new("d")
+        item, index = writer.new("e"), writer.new("n")
+        if value.form == "raw" or (value.shape is CLOSED and not value.listed):
+            value = Value(f"listed({value.code})", CLOSED, "either", sure=True, atom=False)
+        value = self._plain.bound(value)
+        if not value.listed:
+            writer.line(f"{made} = None")
+            with writer.inside(f"if {value.code} is not None:" if not value.sure else "if True:"):
+                writer.line(f"{index} = 0")
+                self._rules(rule.rules, Value(value.code, value.shape, sure=True), level.item, index, out)
+                writer.line(f"{made} = {out} or None")
+            return Value(made, CLOSED)
+        writer.line(f"{made} = []")
+        if not value.sure:
+            writer.line(f"if {value.code} is None: {value.code} = ()")
+        writer.line(f"if len({value.code}) > most_items: not_plain()")
+        with writer.inside(f"for {index}, {item} in enumerate({walked(value)}):"):
+            self._rules(rule.rules, Value(item, value.shape, sure=True), level.item, index, out)
+            writer.line(f"if {out}: {made}.append({out})")
+        return Value(made, CLOSED, "list" if rule.many else "some", sure=True)
+
+    # -- where it goes
+
+    def _put(self, rule: Rule, value: Value, level: _Level) -> None:
+        writer = self._writer
+        if rule.many:
+            value = self._many(rule, value)
+        elif value.form == "some":
+            value = Value(f"single({value.code})", value.shape, atom=False)
+        elif value.form in ("list", "either"):
+            writer.line(f"no_list({value.code})")
+            return
+        elif value.form == "raw" or (value.shape is CLOSED and not rule.rules):
+            value = self._plain.bound(value)
+            writer.line(f"if {value.code}.__class__ is list: not_plain()")
+        if not rule.many and rule.code is not None:
+            value = self._translated(rule.code, self._plain.bound(value))
+        value = self._plain.bound(value)
+        if value.sure and not rule.many:
+            self._set(rule, value, level)
+            return
+        with writer.inside(f"if {value.code}:" if rule.many else f"if {value.code} is not None:"):
+            self._set(rule, value, level)
+
+    def _translated(self, book: Codebook, value: Value) -> Value:
+        if value.shape is not CLOSED:
+            return self._plain.host.code(book, value)
+        translate = self._plain.host.translation(book)
+        return Value(f"(None if {value.code} is None else {translate(value.code)})", CLOSED, atom=False)
+
+    def _many(self, rule: Rule, value: Value) -> Value:
+        """A list of what is not null."""
+        value = self._plain.bound(value)
+        if rule.rules and not value.listed:
+            return Value(f"([] if {value.code} is None else [{value.code}])", CLOSED, "list", sure=True, atom=False)
+        code = value.code
+        if not value.listed or value.form == "raw":
+            code = f"listed({code})"
+        elif value.form != "some" and not rule.rules:
+            code = f"[e for e in {value.each} if e is not None]"
+        if rule.code is not None:
+            code = f"[{self._plain.host.translation(rule.code)('e')} for e in {code}]"
+        return Value(code, CLOSED, "list", sure=True, atom=False)
+
+    def _set(self, rule: Rule, value: Value, level: _Level) -> None:
+        writer, out = self._writer, level.out
+        if not rule.to:
+            writer.line(f"if {value.code}.__class__ is not dict: not_plain()")
+            writer.line(f"{out}.update({value.code})")
+            return
+        if len(rule.to) > 1:
+            out = self._reached(rule.to[:-1], level)
+        name = f"{rule.to[-1]!r}"
+        if rule.to not in level.shared:
+            writer.line(f"{out}[{name}] = {value.code}")
+        elif rule.many:
+            writer.line(f"{out}.setdefault({name}, []).extend({value.code})")
         else:
-            items = step.items.items(item, parent, self.root)
-        if not items and not given:
-            return [] if step.many else None
-        if given is None or step.items is None:
-            given = items if step.items is None else (_NOTHING,) * len(items)
-        if len(items) > self.most_items or len(given) != len(items):
-            raise NotPlain
-        pairs = zip(items, given, strict=True)
-        made = [one for each, value in pairs if (one := self.take(below, value, each, item))]
-        if step.many:
-            return made
-        if len(made) > 1:
-            raise NotPlain
-        return made[0] if made else None
+            writer.line(f"if {name} in {out}: not_plain()")
+            writer.line(f"{out}[{name}] = {value.code}")
+
+    def _reached(self, path: Path, level: _Level) -> str:
+        """The object at this target, made when it is not there."""
+        if not path:
+            return level.out
+        here = level.objects.get(path)
+        if here is None:
+            here = level.objects[path] = self._writer.new("t")
+        with self._writer.inside(f"if {here} is None:"):
+            above = self._reached(path[:-1], level)
+            self._writer.line(f"{here} = {above}[{path[-1]!r}] = {{}}")
+        return here

@@ -17,11 +17,9 @@ from hypothesis import strategies as st
 import mappings
 from connectors.formats import formats
 from mappings.codebook import CodebookShelf
-from mappings.engine import CompiledMapping, load_mappings, one_kind_of_number
-from mappings.plain import NotPlain, plain_items, plain_value
-from mappings.shape import shape_of
+from mappings.engine import CompiledMapping, load_mappings
+from mappings.plain_run import NotPlain
 from schakel.errors import Refusal, Unmappable
-from schakel.jsonata import Expression, JsonataError
 from schakel.ports import AnswerFormat
 
 NOW = datetime(2026, 11, 16, 9, 0, tzinfo=UTC)
@@ -63,6 +61,10 @@ EXAMPLES = {name: list(documents(mapping)) for name, mapping in LOADED.items()}
 TRIED = [name for name in sorted(LOADED) if EXAMPLES[name]]
 
 
+def asked_in_vain(*_: object) -> None:
+    raise NotPlain
+
+
 def test_every_mapping_that_comes_along_runs_at_once_on_its_own_examples() -> None:
     slow = []
     for name in TRIED:
@@ -74,13 +76,21 @@ def test_every_mapping_that_comes_along_runs_at_once_on_its_own_examples() -> No
             except Unmappable:
                 continue
             try:
-                made = joint.apply(dict(document), now=NOW, most_items=1000, most=20_000)
+                made = joint.apply(dict(document), now=NOW, ask=asked_in_vain, most_items=1000, most=20_000)
             except NotPlain:
                 slow.append(name)
             else:
                 assert json.dumps(made) == json.dumps(mapped.document)
     assert slow == []
     assert len(TRIED) >= 14
+
+
+@pytest.mark.parametrize("name", sorted(LOADED))
+def test_no_mapping_that_comes_along_takes_the_engine(name: str) -> None:
+    joint = LOADED[name].joint
+    assert joint is not None
+    assert joint.asked == ()
+    assert "def mapped(" in joint.source
 
 
 VALUES = st.one_of(
@@ -135,105 +145,3 @@ def test_at_once_is_as_one_by_one_whatever_the_message_holds(name: str, data: st
         how = data.draw(st.sampled_from(["drop", "twice", "listed", "other", "other"]))
         document = changed(document, path, how, data.draw(VALUES))
     assert outcome(mapping, document) == outcome(replace(mapping, joint=None), document)
-
-
-# -- plain paths -------------------------------------------------------------------------------------------------------
-
-NAMES = ("a", "b", "c")
-SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from(["", "x", 5.0, 0.5, -0.0]))
-THINGS = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=3),
-    max_leaves=12,
-)
-OBJECTS = st.dictionaries(st.sampled_from(NAMES), THINGS, max_size=3)
-SCHEMA = {
-    "type": "object",
-    "properties": {
-        "a": {"$ref": "#/$defs/inner"},
-        "b": {"type": ["string", "number", "boolean"]},
-        "c": {"type": "array", "items": {"type": "string"}},
-    },
-    "$defs": {
-        "inner": {
-            "type": "object",
-            "properties": {
-                "a": {"type": "object", "properties": {"b": {"type": "string"}, "c": {"type": "string"}}},
-                "b": {"type": "array", "items": {"type": "object", "properties": {"c": {"type": "string"}}}},
-                "c": {"type": "string"},
-            },
-        }
-    },
-}
-SHAPE = shape_of(SCHEMA)
-PATHS = ("b", "c", "a.c", "a.a.b", "a.a.c", "$root.b", "$root.a.a.c", " b ")
-FUNCTIONS = {"phone": lambda value: value if value is None else f"<{value}>"}
-PLACES: Any = {"item": ((),), "root": ((),), "parent": ()}
-
-
-@given(document=OBJECTS, source=st.sampled_from((*PATHS, "$phone(b)", "$phone( a.a.b )")))
-def test_a_plain_path_reads_what_the_engine_reads(document: dict[str, Any], source: str) -> None:
-    plain = plain_value(source, FUNCTIONS, SHAPE, PLACES)
-    assert plain is not None
-    try:
-        read = plain.read(document, None, document)
-    except NotPlain:
-        return
-    try:
-        evaluated = Expression(source, FUNCTIONS).evaluate(document, {"root": document})
-    except JsonataError:
-        evaluated = None
-    assert (json.dumps(read), type(read)) == (json.dumps(evaluated), type(evaluated))
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "a.b",
-        "a.b.c",
-        "x",
-        "a.x",
-        "b.c",
-        "$$.b",
-        "b[0]",
-        "b & c",
-        "not.b",
-        "in",
-        "$x.b",
-        "$parent.b",
-        "b.b",
-    ],
-)
-def test_what_is_not_plain_is_left_to_the_engine(source: str) -> None:
-    assert plain_value(source, FUNCTIONS, SHAPE, PLACES) is None
-
-
-@given(document=OBJECTS, source=st.sampled_from(("$", "a", "a.a", "$root.a", "a.b")))
-def test_what_is_handed_on_whole_is_what_the_engine_makes(document: dict[str, Any], source: str) -> None:
-    """A list of one comes out of the engine as that one; a list target makes a list of it again."""
-    document = one_kind_of_number(document)
-    plain = plain_value(source, FUNCTIONS, SHAPE, PLACES, many=True)
-    assert plain is not None
-    try:
-        read = plain.read(document, None, document)
-    except NotPlain:
-        return
-    evaluated = Expression(source, FUNCTIONS).evaluate(document, {"root": document})
-    listed = evaluated if isinstance(evaluated, list) or evaluated is None else [evaluated]
-    assert json.dumps(read if isinstance(read, list) or read is None else [read]) == json.dumps(listed)
-
-
-@given(document=OBJECTS)
-def test_plain_items_are_those_of_the_engine(document: dict[str, Any]) -> None:
-    plain = plain_items("a.b", SHAPE, PLACES)
-    assert plain is not None
-    try:
-        items = plain.items(document, None, document)
-    except NotPlain:
-        return
-    value = Expression("a.b").evaluate(document)
-    assert items == ([] if value is None else value if isinstance(value, list) else [value])
-
-
-def test_only_objects_are_plain_items() -> None:
-    assert [plain_items(source, SHAPE, PLACES) for source in ("b", "c", "a.c", "a.b.c", "$map(a, $f)")] == [None] * 5

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the Python of a mapping is put together from: its lines, and what is known beforehand of each value in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+
+from mappings.expression import Node, NotRead
+from mappings.shape import Shape
+
+# How a value lies in Python. `one`: itself, None when undefined. `some`: a list of what a path found, one of which is
+# that one and none of which is undefined. `list`: an array, which stays one. `either`: one of the last two, and not
+# known which. `raw`: as the engine gives it, a list or one.
+Form = Literal["one", "some", "list", "either", "raw"]
+NO_LITERAL: Final = object()
+TEXT: Final = Shape(scalars={"string"})
+TRUTH: Final = Shape(scalars={"boolean"})
+WHOLE_NUMBER: Final = Shape(scalars={"integer"})
+CLOSED: Final = Shape(anything=True)  # nothing is known of it, but for handing it on
+_DEEPEST: Final = 8  # that two shapes are laid together; a schema may contain itself
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """`code`: a Python expression without effects. `atom`: short, to be repeated. `sure`: never None."""
+
+    code: str
+    shape: Shape  # of one value
+    form: Form = "one"
+    sure: bool = False
+    atom: bool = True
+    literal: Any = NO_LITERAL
+
+    @property
+    def listed(self) -> bool:
+        return self.form != "one"
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What tells that it is undefined; nothing when it never is."""
+        return () if self.sure else (f"{self.code} is None",)
+
+    @property
+    def there(self) -> tuple[str, ...]:
+        """What tells that it is defined."""
+        return () if self.sure else (f"{self.code} is not None",)
+
+    @property
+    def each(self) -> str:
+        """The code to go through it with."""
+        if self.form == "raw":
+            return f"listed({self.code})"
+        return self.code if self.sure else f"{self.code} or ()"
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """A function of an expression, to be written out where it is called."""
+
+    parameters: tuple[str, ...]
+    body: Node
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """`item`: `$`."""
+
+    item: Value
+    variables: Mapping[str, Value | Closure] = field(default_factory=dict)
+
+    def at(self, item: Value) -> Scope:
+        return replace(self, item=item)
+
+    def knowing(self, name: str, value: Value | Closure) -> Scope:
+        return replace(self, variables={**self.variables, name: value})
+
+
+class Writer:
+    """The lines of one function. What is constant for all messages is handed to it under a name (`constants`)."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.constants: dict[str, Any] = {}
+        self.before: dict[str, str] = {}  # what is worked out once per message: code → name
+        self._depth = 1
+        self._names = 0
+        self._known: list[dict[tuple[str, str], str]] = [{}]  # fields that were read, for each block that we are in
+
+    def line(self, text: str) -> None:
+        self.lines.append(f"{' ' * self._depth}{text}")
+
+    def new(self, letter: str = "v") -> str:
+        self._names += 1
+        return f"{letter}{self._names}"
+
+    def constant(self, value: Any) -> str:
+        for name, known in self.constants.items():
+            if known is value:
+                return name
+        name = self.new("k")
+        self.constants[name] = value
+        return name
+
+    def once(self, code: str) -> str:
+        """The name of what this code gives, which is the same all through a message."""
+        return self.before.setdefault(code, f"b{len(self.before)}")
+
+    @contextmanager
+    def inside(self, head: str) -> Iterator[None]:
+        """A block under `head`."""
+        self.line(head)
+        with self._deeper():
+            before = len(self.lines)
+            yield
+            if len(self.lines) == before:
+                self.line("pass")
+
+    @contextmanager
+    def aside(self) -> Iterator[list[str]]:
+        """What is written here is kept apart, as of a block that is put somewhere by `add`."""
+        lines, self.lines = self.lines, []
+        made = self.lines
+        try:
+            with self._deeper():
+                yield made
+        finally:
+            self.lines = lines
+
+    def add(self, lines: list[str]) -> None:
+        self.lines += lines
+
+    @contextmanager
+    def trying(self) -> Iterator[None]:
+        """Nothing of it counts when it raises."""
+        lines, known = len(self.lines), [dict(each) for each in self._known]
+        depth = self._depth
+        try:
+            yield
+        except NotRead:
+            del self.lines[lines:]
+            self._known, self._depth = known, depth
+            raise
+
+    @contextmanager
+    def _deeper(self) -> Iterator[None]:
+        self._depth += 1
+        self._known.append({})
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            self._known.pop()
+
+    def known(self, of: str, name: str) -> str | None:
+        return next((each[of, name] for each in self._known if (of, name) in each), None)
+
+    def learn(self, of: str, name: str, variable: str) -> None:
+        self._known[-1][of, name] = variable
+
+
+def kind_of(shape: Shape | None) -> Literal["scalar", "object", "list"]:
+    """What stands at this place, when that can be one kind of thing only. Raises NotRead."""
+    if shape is None or shape.anything:
+        raise NotRead
+    scalars = bool(shape.scalars - {"null"})
+    if shape.items is not None and not shape.is_object and not scalars:
+        return "list"
+    if shape.is_object and shape.items is None and not scalars:
+        return "object"
+    if scalars and not shape.is_object and shape.items is None:
+        return "scalar"
+    raise NotRead
+
+
+def kinds(shape: Shape) -> frozenset[str]:
+    """Of scalars: which. Raises NotRead for all else."""
+    if kind_of(shape) != "scalar":
+        raise NotRead
+    return frozenset("number" if each == "integer" else each for each in shape.scalars if each != "null")
+
+
+def is_text(value: Value) -> bool:
+    return kinds(value.shape) == {"string"}
+
+
+class Loose(Shape):
+    """Of a text that is declared for some of what may lie here: it is looked at before it is believed."""
+
+
+def _loosely(shape: Shape) -> Shape:
+    try:
+        return Loose(scalars=shape.scalars) if kinds(shape) == {"string"} else CLOSED
+    except NotRead:
+        return CLOSED
+
+
+def as_one(value: Value) -> Value:
+    """The value where one is to stand: more than one are something to be told."""
+    if value.form == "some":
+        return replace(value, code=f"single({value.code})", form="one", sure=False, atom=False)
+    if value.form == "raw":
+        return replace(value, code=f"unlisted({value.code})", form="one", sure=False, atom=False)
+    if value.listed:
+        raise NotRead
+    return value
+
+
+def both(one: Shape, other: Shape, depth: int = 0) -> Shape:
+    """The shape of what is one or the other."""
+    if one is other:
+        return one
+    try:
+        kind = kind_of(one)
+        if kind != kind_of(other) or depth > _DEEPEST:
+            return CLOSED
+    except NotRead:
+        return CLOSED
+    if kind == "scalar":
+        found = Shape(scalars=one.scalars | other.scalars)
+        return _loosely(found) if isinstance(one, Loose) or isinstance(other, Loose) else found
+    if kind == "list":
+        return Shape(items=both(one.items or CLOSED, other.items or CLOSED, depth + 1))
+    fields: dict[str, Shape] = {}
+    for name in {**one.fields, **other.fields}:
+        here, there = one.fields.get(name), other.fields.get(name)
+        if here is not None and there is not None:
+            fields[name] = both(here, there, depth + 1)
+        else:
+            found = here or there or CLOSED
+            fields[name] = found if (other if there is None else one).closed else _loosely(found)
+    return Shape(is_object=True, closed=one.closed and other.closed, fields=fields)
