@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from connectors.formats.fhir_bundle import Index, Resource, codes_of
+from connectors.formats.fhir_codes import label, tokens
 from connectors.formats.fhir_elements import human_name as name_of
-from connectors.formats.fhir_elements import label, telecoms, tokens
+from connectors.formats.fhir_elements import telecoms
 from connectors.formats.fhir_organisations import details, written
 from connectors.formats.fhir_reading import Plain, Reading, compact, spoken
 from schakel.errors import Finding, Malformed
@@ -151,9 +152,8 @@ def _contact(reading: Reading, index: Index, task: Resource, placed: list[Resour
     placed.append(owner)
     reading.settle(owner.body, "name", "identifier", "type", "active")  # the hub knows its partners itself
     for contact in reading.nodes(owner.body, "contact"):
-        holder = {"name": [contact["name"]]} if isinstance(contact.get("name"), dict) else {}
-        name = written(name_of(reading, holder))
-        phones, email = telecoms(reading, contact)
+        name = written(name_of(reading, [contact["name"]]) if isinstance(contact.get("name"), dict) else {})
+        phones, email = telecoms(reading, reading.nodes(contact, "telecom"))
         if name:
             reading.touch(contact, "name", "purpose")
             return compact({"name": name, "phone": phones[0]["number"] if phones else None, "email": email})

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from connectors.formats.fhir_answer import REFERENCE
 from connectors.formats.fhir_bundle import Index, Resource, codes_of, identifier_keys
-from connectors.formats.fhir_elements import address, label, token_of, tokens
+from connectors.formats.fhir_codes import label, token_of, tokens
+from connectors.formats.fhir_elements import address
 from connectors.formats.fhir_local import label_of, requested, told
 from connectors.formats.fhir_organisations import Helpers, reporter
 from connectors.formats.fhir_persons import (

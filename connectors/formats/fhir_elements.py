@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Reads FHIR data types: codings, names, addresses, telecoms.
+"""Reads FHIR data types: names, addresses, telecoms.
 
 Dutch habits (nl-core, zib2020): own and partner names in extensions of `family`, the address in parts in extensions of
 `line`, `IN`/`BR`/`CL` qualifiers on given names, an AddressType that says what `use` cannot.
@@ -8,14 +8,25 @@ Dutch habits (nl-core, zib2020): own and partner names in extensions of `family`
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Final
 
+from connectors.formats.fhir_codes import CODES, SPECIFIED, tokens
 from connectors.formats.fhir_reading import Node, Plain, Reading, compact
+from connectors.formats.fhir_shapes import (
+    ITSELF,
+    KNOWN,
+    TEXTS,
+    WORDS,
+    Known,
+    Shape,
+    beside,
+    besides,
+    extensions,
+)
 
 HL7: Final = "http://hl7.org/fhir/StructureDefinition/"
 DATA_ABSENT: Final = HL7 + "data-absent-reason"
-CODE_SPECIFICATION: Final = "http://nictiz.nl/fhir/StructureDefinition/ext-CodeSpecification"
 ADDRESS_TYPE: Final = "http://nictiz.nl/fhir/StructureDefinition/ext-AddressInformation.AddressType"
 COMMENT: Final = "http://nictiz.nl/fhir/StructureDefinition/ext-Comment"
 SAFE_TO_CALL: Final = "urn:schakel:safe-to-call"
@@ -33,8 +44,8 @@ _LINE: Final = re.compile(
     r"^(?P<street>.*\S)\s+(?P<number>[0-9]{1,5})(?P<rest>(?:\s*|-)[A-Za-z0-9][A-Za-z0-9 \-]{0,10})?$"
 )
 _SUFFIX: Final = re.compile(r"^(?P<letter>[A-Za-z])?(?:[\s\-]*(?P<addition>[A-Za-z0-9][A-Za-z0-9 \-]*))?$")
-_LINE_PARTS: Final = {
-    f"{HL7}iso21090-ADXP-{part}": part
+_LINE_PARTS: Final[Known] = {
+    f"{HL7}iso21090-ADXP-{part}": (part, "valueString", str)
     for part in ("streetName", "houseNumber", "buildingNumberSuffix", "unitID", "additionalLocator")
 }
 _NUMBER: Final = re.compile(r"[0-9]{1,5}")
@@ -42,35 +53,6 @@ _LETTER_APART: Final = re.compile(r"[A-Za-z][\s\-0-9]")
 _HOLLAND: Final = frozenset({"", "nl", "nld", "nederland", "netherlands", "the netherlands", "6030"})
 _ELSEWHERE: Final = frozenset({"work", "billing", "old", "WP", "BAD", "DIR", "PUB"})
 _MUNICIPALITY: Final = re.compile(r"^[0-9]{4}$")
-
-
-# -- codes ------------------------------------------------------------------------------------------------------------
-
-
-def tokens(reading: Reading, concept: Node, systems: Collection[str] | None = None) -> list[str]:
-    """The codings as `system|code` (FHIR's own token form), only those of `systems` when given."""
-    found = []
-    for coding in reading.nodes(concept, "coding"):
-        token = token_of(reading, coding, systems)
-        if token:
-            found.append(token)
-    return found
-
-
-def token_of(reading: Reading, coding: Node, systems: Collection[str] | None = None) -> str | None:
-    system, code = coding.get("system"), coding.get("code")
-    system = system if isinstance(system, str) else ""
-    if not isinstance(code, str) or not code or (systems is not None and system not in systems):
-        return None
-    reading.touch(coding, "system", "code", "version", "display", "userSelected")
-    return f"{system}|{code}"
-
-
-def label(reading: Reading, concept: Node) -> str | None:
-    """What a person would read: the text, else the first display."""
-    text = reading.text(concept, "text")
-    displays = [reading.text(coding, "display") for coding in reading.nodes(concept, "coding")]
-    return text or next((display for display in displays if display), None)
 
 
 def absent_reason(reading: Reading, node: Node, name: str) -> str | None:
@@ -89,33 +71,47 @@ def absent_reason(reading: Reading, node: Node, name: str) -> str | None:
 # -- names ------------------------------------------------------------------------------------------------------------
 
 _USES: Final = ("official", "usual", None, "temp", "nickname", "anonymous", "maiden")
-_FAMILY_PARTS: Final = {
-    f"{HL7}humanname-{part}": part for part in ("own-name", "own-prefix", "partner-name", "partner-prefix")
+_FAMILY_PARTS: Final[Known] = {
+    f"{HL7}humanname-{part}": (part, "valueString", str)
+    for part in ("own-name", "own-prefix", "partner-name", "partner-prefix")
 }
-_QUALIFIER: Final = HL7 + "iso21090-EN-qualifier"
+_QUALIFIER: Final[Known] = {HL7 + "iso21090-EN-qualifier": ("qualifier", "valueCode", str)}
+_NAME: Final = Shape(
+    {
+        "use": KNOWN,
+        "period": KNOWN,
+        "prefix": WORDS,
+        "suffix": WORDS,
+        "text": str,
+        "family": str,
+        "_family": beside(_FAMILY_PARTS),
+        "given": TEXTS,
+        "_given": besides("given", _QUALIFIER),
+    }
+)
 _INITIALS: Final = re.compile(r"(?:\w{1,2}\.[ \-]?)+")
 
 
-def human_name(reading: Reading, holder: Node) -> Plain:
+def human_name(reading: Reading, names: Sequence[Node]) -> Plain:
     """{family, prefix, given, initials, full}: own name without prefix; `full` where one string says more."""
-    names = [name for name in reading.nodes(holder, "name") if name.get("use") != "old"]
+    names = [name for name in names if name.get("use") != "old"]
     if not names:
         return {}
     name = names[0] if len(names) == 1 else min(names, key=_use)
-    reading.touch(name, "use", "period", "prefix", "suffix")
-    text = reading.text(name, "text")
-    family, prefix, married = _family(reading, name)
-    given, initials, calls = _given(reading, name)
-    titles = [title for part in ("prefix", "suffix") if part in name for title in reading.texts(name, part) if title]
-    for other in names:
+    found = reading.take(name, _NAME)
+    text: str | None = found.get("text")
+    family, prefix, married = _family(found)
+    given, initials, calls = _given(found)
+    titles = found.get("prefix") or found.get("suffix")
+    for other in names if len(names) > 1 else ():
         if other is not name and other.get("use") in ("usual", "nickname") and not other.get("family"):
             reading.touch(other, "use", "text")
             calls += [call for call in reading.texts(other, "given") if call]
-    spoken = text or " ".join([part for part in (given, reading.text(name, "family") if married else None) if part])
-    if calls and (text or "") and not any(call in (text or "") for call in calls):
+    spoken = text or " ".join([part for part in (given, found.get("family") if married else None) if part])
+    if calls and text and not any(call in text for call in calls):
         spoken = f"{spoken} ({', '.join(calls)})"
     says_more = not family or married or titles or calls
-    if reading.truth(reading.extension(name, NAME_PARTS), "valueBoolean"):
+    if "extension" in name and reading.truth(reading.extension(name, NAME_PARTS), "valueBoolean"):
         spoken, says_more = reading.text(reading.extension(name, FULL_NAME), "valueString") or "", True
     return compact(
         {
@@ -134,10 +130,9 @@ def _use(name: Node) -> int:
     return _USES.index(use) if use in _USES else len(_USES)
 
 
-def _family(reading: Reading, name: Node) -> tuple[str | None, str | None, bool]:
+def _family(name: Plain) -> tuple[str | None, str | None, bool]:
     """(family, prefix, whether a partner's name goes with it)."""
-    family = reading.text(name, "family")
-    parts = reading.extension_texts(reading.beside(name, "family"), _FAMILY_PARTS)
+    family, parts = name.get("family"), name.get("_family") or {}
     own, prefix, partner = parts.get("own-name"), parts.get("own-prefix"), parts.get("partner-name")
     if own:
         return own, prefix, partner is not None
@@ -151,12 +146,12 @@ def _family(reading: Reading, name: Node) -> tuple[str | None, str | None, bool]
     return family, prefix, False
 
 
-def _given(reading: Reading, name: Node) -> tuple[str | None, str | None, list[str]]:
+def _given(name: Plain) -> tuple[str | None, str | None, list[str]]:
     """(given names, initials, call names), told apart by the qualifier, else by the look of `J.`."""
     given, initials, calls = [], [], []
-    for position, text in enumerate(reading.texts(name, "given")):
-        beside = reading.beside(name, "given", position)
-        qualifier = reading.text(reading.extension(beside, _QUALIFIER), "valueCode") if beside else None
+    beside_them = name.get("_given") or ()
+    for position, text in enumerate(name.get("given") or ()):
+        qualifier = beside_them[position].get("qualifier") if position < len(beside_them) else None
         if not text:
             continue
         if qualifier == "IN" or (qualifier is None and _INITIALS.fullmatch(text)):
@@ -171,40 +166,50 @@ def _given(reading: Reading, name: Node) -> tuple[str | None, str | None, list[s
 # -- addresses and numbers --------------------------------------------------------------------------------------------
 
 
+_ADDRESS: Final = Shape(
+    {
+        "extension": extensions(
+            {ADDRESS_TYPE: ("types", "valueCodeableConcept", CODES), ADDRESS_PARTS: ("parts", None, ITSELF)}
+        ),
+        "use": KNOWN,
+        "type": KNOWN,
+        "country": str,
+        "_country": SPECIFIED,
+        "line": TEXTS,
+        "_line": besides("line", _LINE_PARTS),
+        "district": str,
+        "_district": SPECIFIED,
+        "postalCode": str,
+        "city": str,
+    }
+)
+
+
 def address(reading: Reading, node: Node) -> Plain:
     """{use, street, houseNumber, houseLetter, addition, postalCode, city, municipality, country, foreign, lines, end,
     secret, exact}. `use` is the nl-core AddressType (or our own word) where there is one, else FHIR's. `exact`: the
     parts are as a hub wrote them. Work, billing and old addresses are not read: they say nothing about where somebody
     is."""
-    extended = "extension" in node
-    kind = reading.node(reading.extension(node, ADDRESS_TYPE), "valueCodeableConcept") if extended else {}
-    codings = tokens(reading, kind)
-    use = codings[0].partition("|")[2] if codings else None
-    if use is None:
-        use = "postal" if node.get("type") == "postal" else reading.text(node, "use")
+    read = reading.take(node, _ADDRESS)
+    extended = read.get("extension") or {}
+    types, parts = extended.get("types"), extended.get("parts")
+    use: str | None = types[0] if types else _use_of(node)
     if use in _ELSEWHERE:
-        return {}
-    reading.touch(node, "use", "type")
-    country = reading.text(node, "country")
-    codes = _specified(reading, node, "country")
+        return _left(reading, node, spoken=not types and node.get("type") != "postal")
+    country: str | None = read.get("country")
+    codes = (read.get("_country") or {}).get("codes", ())
     foreign = (country or "").lower() not in _HOLLAND and not any(code.lower() in _HOLLAND for code in codes)
-    parts = reading.extension(node, ADDRESS_PARTS) if extended else {}
     if parts:
         foreign = reading.truth(reading.extension(parts, "foreign"), "valueBoolean") is True
-    lines = [line for line in reading.texts(node, "line") if line] if foreign else []
-    district = reading.text(node, "district")
-    hidden = (
-        extended and reading.truth(reading.extension(node, SECRET_ADDRESS), "valueBoolean") is True
-    ) or absent_reason(reading, node, "line") == "masked"
+    hidden = _hidden(reading, node)
+    municipalities = (read.get("_district") or {}).get("codes", ())
     found = compact(
         {
             **(_parts(reading, node, parts) if parts else {}),
-            **(
-                {"lines": lines or [reading.text(node, "text")]} if foreign else {} if parts else _street(reading, node)
-            ),
-            "postalCode": reading.text(node, "postalCode"),
-            "city": reading.text(node, "city") or district,
-            "municipality": next((c for c in _specified(reading, node, "district") if _MUNICIPALITY.match(c)), None),
+            **(_lines(reading, node, read) if foreign else {} if parts else _street(reading, node, read)),
+            "postalCode": read.get("postalCode"),
+            "city": read.get("city") or read.get("district"),
+            "municipality": next((code for code in municipalities if _MUNICIPALITY.match(code)), None),
             "country": country,
         }
     )
@@ -219,23 +224,47 @@ def address(reading: Reading, node: Node) -> Plain:
     return said | {"exact": True} if parts else said
 
 
-def _specified(reading: Reading, node: Node, name: str) -> list[str]:
-    """The codes of nl-core's ext-CodeSpecification beside a primitive."""
-    if f"_{name}" not in node:
-        return []
-    concept = reading.node(reading.extension(reading.beside(node, name), CODE_SPECIFICATION), "valueCodeableConcept")
-    return [token.partition("|")[2] for token in tokens(reading, concept)]
+def _use_of(node: Node) -> str | None:
+    if node.get("type") == "postal":
+        return "postal"
+    use = node.get("use")
+    return use.strip() or None if isinstance(use, str) else None
 
 
-def _street(reading: Reading, node: Node) -> Plain:
+def _left(reading: Reading, node: Node, spoken: bool) -> Plain:
+    """Nothing of this address, and all of it on the list of what was not read but what says so."""
+    reading.forget(node)
+    if "extension" in node:
+        tokens(reading, reading.node(reading.extension(node, ADDRESS_TYPE), "valueCodeableConcept"))
+    if spoken:
+        reading.text(node, "use")
+    return {}
+
+
+def _hidden(reading: Reading, node: Node) -> bool:
+    """Its own label says so, or its lines are masked."""
+    if "extension" in node and reading.truth(reading.extension(node, SECRET_ADDRESS), "valueBoolean") is True:
+        return True
+    return absent_reason(reading, node, "line") == "masked"
+
+
+def _lines(reading: Reading, node: Node, read: Plain) -> Plain:
+    """As they are written; no parts of them count where an address is foreign."""
+    if read.get("_line"):
+        reading.leave(node, _ADDRESS, "_line")
+    return {"lines": [line for line in read.get("line") or () if line] or [reading.text(node, "text")]}
+
+
+def _street(reading: Reading, node: Node, read: Plain) -> Plain:
     """Street and number from the parts in the extensions, else from the first line (or text) as it is written."""
-    lines = reading.texts(node, "line")
-    for position, line in enumerate(lines):
-        parts = reading.extension_texts(reading.beside(node, "line", position), _LINE_PARTS)
+    lines: list[str | None] = read.get("line") or []
+    for position, parts in enumerate(read.get("_line") or ()):
         street, number = parts.get("streetName"), parts.get("houseNumber")
         if street or number:
-            suffix = " ".join([parts[part] for part in ("buildingNumberSuffix", "unitID") if part in parts])
-            return _numbered(street or line, number, suffix)
+            if position + 1 < len(read["_line"]):
+                reading.leave(node, _ADDRESS, "_line", position + 1)
+            suffix = " ".join([parts[part] for part in ("buildingNumberSuffix", "unitID") if parts.get(part)])
+            return _numbered(street or lines[position], number, suffix)
     written = next((line for line in lines if line), None) or reading.text(node, "text")
     match = _LINE.match(written or "")
     if match is None:
@@ -263,21 +292,31 @@ def _numbered(street: str | None, number: str | None, suffix: str) -> Plain:
     return {"street": street, "houseNumber": number, "houseLetter": letter, "addition": addition}
 
 
-def telecoms(reading: Reading, holder: Node) -> tuple[list[Plain], str | None]:
+_TOLD: Final = {**dict.fromkeys(("system", "use", "rank", "period"), KNOWN), "value": str}
+_MAIL: Final = Shape(_TOLD)
+_PHONE: Final = Shape(
+    {
+        **_TOLD,
+        "_system": SPECIFIED,  # mobile or not: nothing hangs on it
+        "extension": extensions(
+            {SAFE_TO_CALL: ("safe", "valueBoolean", bool), COMMENT: ("note", "valueString", str)},
+        ),
+    }
+)
+
+
+def telecoms(reading: Reading, items: Sequence[Node]) -> tuple[list[Plain], str | None]:
     """(phones {number, safe, note}, first e-mail address), best rank first; what is no longer in use is left out."""
     phones: list[Plain] = []
     email: str | None = None
-    if "telecom" not in holder:
-        return phones, email
-    for item in sorted(reading.nodes(holder, "telecom"), key=_rank):
+    for item in sorted(items, key=_rank) if len(items) > 1 else items:
         if item.get("use") == "old":
             continue
         if item.get("system") in ("phone", "sms", None):
             phone = _phone(reading, item)
             phones += [phone] if phone and phone not in phones else []
         elif item.get("system") == "email" and email is None:
-            email = reading.text(item, "value")
-            reading.touch(item, "system", "use", "rank", "period")
+            email = reading.take(item, _MAIL).get("value")
     return phones, email
 
 
@@ -287,13 +326,15 @@ def _rank(item: Node) -> int:
 
 
 def _phone(reading: Reading, item: Node) -> Plain:
-    number = reading.text(item, "value")
-    if not number:
+    number = item.get("value")
+    if not isinstance(number, str) or not number.strip():
+        reading.text(item, "value")
         return {}
-    reading.touch(item, "system", "use", "rank", "period")
-    _specified(reading, item, "system")  # mobile or not: nothing hangs on it
-    if "extension" not in item:
-        return {"number": number}
-    safe = reading.truth(reading.extension(item, SAFE_TO_CALL), "valueBoolean")
-    note = reading.text(reading.extension(item, COMMENT), "valueString")
-    return compact({"number": number, "note": note}) | ({} if safe is None else {"safe": safe})
+    found = reading.take(item, _PHONE)
+    said = found.get("extension") or {}
+    phone: Plain = {"number": found["value"]}
+    if said.get("note"):
+        phone["note"] = said["note"]
+    if said.get("safe") is not None:
+        phone["safe"] = said["safe"]
+    return phone

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from connectors.formats.fhir_bundle import Index, Resource, identifier_keys
-from connectors.formats.fhir_elements import human_name, label, telecoms, tokens
+from connectors.formats.fhir_codes import label, tokens
+from connectors.formats.fhir_elements import human_name, telecoms
 from connectors.formats.fhir_local import PARTNER
 from connectors.formats.fhir_persons import Person, hides, owner
 from connectors.formats.fhir_reading import Node, Plain, Reading, compact
@@ -133,9 +134,9 @@ class Helpers:
         self.placed.append(resource)
         reading, body = self._reading, resource.body
         reading.touch(body, "active")
-        phones, email = telecoms(reading, body)
+        phones, email = telecoms(reading, reading.nodes(body, "telecom"))
         contact = reading.node(body, "contact")
-        person = human_name(reading, {"name": [contact["name"]]}) if isinstance(contact.get("name"), dict) else {}
+        person = human_name(reading, [contact["name"]]) if isinstance(contact.get("name"), dict) else {}
         reading.touch(contact, *(["name"] if person else []))
         kinds = [concept for concept in reading.nodes(body, "type")]
         ours = [code for concept in kinds for code in tokens(reading, concept, {_KIND})]
@@ -202,12 +203,12 @@ def details(reading: Reading, index: Index, resource: Resource, placed: list[Res
     placed.append(resource)
     body = resource.body
     reading.touch(body, "active")
-    phones, email = telecoms(reading, body)
+    phones, email = telecoms(reading, reading.nodes(body, "telecom"))
     found: Plain = compact({"phone": phones[0]["number"] if phones else None, "email": email})
     if resource.type in ("Organization", "HealthcareService"):
         return found | compact({"organisation": reading.text(body, "name")})
     if resource.type != "PractitionerRole":
-        return found | compact({"name": written(human_name(reading, body))})
+        return found | compact({"name": written(human_name(reading, reading.nodes(body, "name")))})
     for element, take in (("practitioner", "name"), ("organization", "organisation")):
         reference = reading.node(body, element)
         reading.touch(reference, "reference", "type", "identifier")

@@ -13,18 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from connectors.formats.fhir_bundle import Index, Resource
-from connectors.formats.fhir_elements import (
-    COMMENT,
-    HL7,
-    absent_reason,
-    address,
-    human_name,
-    label,
-    telecoms,
-    token_of,
-    tokens,
-)
+from connectors.formats.fhir_codes import label, token_of, tokens
+from connectors.formats.fhir_elements import COMMENT, HL7, absent_reason, address, human_name, telecoms
 from connectors.formats.fhir_reading import Node, Plain, Reading, compact
+from connectors.formats.fhir_shapes import BODY, ITSELF, KNOWN, NODES, SETTLED, Known, Shape
 from schakel.errors import Finding
 from schakel.identifiers import is_bsn
 
@@ -100,7 +92,11 @@ def persons(reading: Reading, index: Index, used: Iterable[Resource], subject: R
 
 def owner(found: Iterable[Person], resource: Resource | None) -> Person | None:
     """The person that this resource is about."""
-    return next((person for person in found if resource is not None and resource in person.resources), None)
+    if resource is not None:
+        for person in found:
+            if resource in person.resources:
+                return person
+    return None
 
 
 def _linked(index: Index, order: Iterable[Resource]) -> dict[int, set[int]]:
@@ -160,20 +156,46 @@ def _merge(person: Person, other: Person) -> None:
     person.known_as = person.known_as or other.known_as
 
 
+_SAID: Final[Known] = {
+    HL7 + "patient-nationality": ("nationality", None, ITSELF),
+    INFORMED: ("informed", None, ITSELF),
+    REMARKS: ("remarks", "valueString", str),
+    HL7 + "patient-interpreterRequired": ("interpreter", "valueBoolean", bool),
+    MAIN: ("main", "valueBoolean", bool),
+    UNBORN: ("unborn", "valueBoolean", bool),
+}
+_PERSON: Final = Shape(
+    {
+        **BODY,
+        "active": KNOWN,
+        "link": SETTLED,
+        "identifier": NODES,
+        "name": NODES,
+        "birthDate": str,
+        "gender": str,
+        "communication": NODES,
+        "telecom": NODES,
+        "address": NODES,
+    }
+)
+_RELATED: Final = Shape({**_PERSON.kinds, "patient": SETTLED, "relationship": NODES})
+
+
 def _person(reading: Reading, index: Index, resource: Resource) -> Person:
     body = resource.body
-    reading.touch(body, "active")
-    reading.settle(body, "link")
-    phones, email = telecoms(reading, body)
-    addresses = [found for node in reading.nodes(body, "address") if (found := address(reading, node))]
+    related = resource.type == "RelatedPerson"
+    read = reading.take(body, _RELATED if related else _PERSON)
+    identifiers = read.get("identifier") or ()
+    phones, email = telecoms(reading, read.get("telecom") or ())
+    addresses = [found for node in read.get("address") or () if (found := address(reading, node))]
     masked = absent_reason(reading, body, "address") == "masked"
-    language, spoken = _language(reading, body)
+    language, spoken = _language(reading, read.get("communication") or ())
     plain = compact(
         {
-            **_numbers(reading, body),
-            "name": human_name(reading, body),
-            "birthDate": reading.text(body, "birthDate"),
-            "gender": reading.text(body, "gender"),
+            **_numbers(reading, identifiers),
+            "name": human_name(reading, read.get("name") or ()),
+            "birthDate": read.get("birthDate"),
+            "gender": read.get("gender"),
             **(_extended(reading, body) if "extension" in body else {}),
             "language": language,
             "languageNote": spoken,
@@ -185,37 +207,37 @@ def _person(reading: Reading, index: Index, resource: Resource) -> Person:
     absent_reason(reading, body, "birthDate")
     plain["secret"] = masked or hides(reading, body) or any([found["secret"] for found in addresses])
     plain.setdefault("unborn", False)
-    person = Person(plain, [resource], known_as=_known_as(reading, body))
-    if resource.type == "RelatedPerson":
-        _stand(reading, index, person, resource)
+    person = Person(plain, [resource], known_as=_known_as(reading, identifiers))
+    if related:
+        _stand(reading, index, person, resource, read.get("relationship") or ())
     return person
 
 
 def _extended(reading: Reading, body: Node) -> Plain:
     """What only extensions say of a person; None and empty where they do not."""
+    said = reading.take_extensions(body["extension"], _SAID)
     return {
         "roles": _roles(reading, body),
-        "nationality": _nationality(reading, body),
-        "informed": _informed(reading, body),
-        "remarks": reading.text(reading.extension(body, REMARKS), "valueString"),
-        "interpreter": reading.truth(reading.extension(body, HL7 + "patient-interpreterRequired"), "valueBoolean"),
-        "main": reading.truth(reading.extension(body, MAIN), "valueBoolean"),
-        **({"unborn": True} if reading.truth(reading.extension(body, UNBORN), "valueBoolean") is True else {}),
+        "nationality": _nationality(reading, said.get("nationality")),
+        "informed": _informed(reading, said.get("informed")),
+        "remarks": said.get("remarks"),
+        "interpreter": said.get("interpreter"),
+        "main": said.get("main"),
+        **({"unborn": True} if said.get("unborn") is True else {}),
     }
 
 
-def _known_as(reading: Reading, body: Node) -> str | None:
-    for item in reading.nodes(body, "identifier"):
+def _known_as(reading: Reading, identifiers: Iterable[Node]) -> str | None:
+    for item in identifiers:
         if item.get("system") == MEMBER:
             reading.touch(item, "system")
             return reading.text(item, "value")
     return None
 
 
-def _informed(reading: Reading, body: Node) -> Plain:
+def _informed(reading: Reading, outer: Node | None) -> Plain:
     """Whether this person knows of the referral: an extension with `informed`, `at`, `reason` and `reaction` in it."""
-    outer = reading.extension(body, INFORMED)
-    if not outer:
+    if outer is None:
         return {}
     informed = reading.truth(reading.extension(outer, "informed"), "valueBoolean")
     if informed is None:
@@ -225,11 +247,10 @@ def _informed(reading: Reading, body: Node) -> Plain:
     return compact({"at": at, **words}) | {"informed": informed}
 
 
-def _stand(reading: Reading, index: Index, person: Person, resource: Resource) -> None:
-    reading.settle(resource.body, "patient")
+def _stand(reading: Reading, index: Index, person: Person, resource: Resource, relationships: Iterable[Node]) -> None:
     to = index.resolve(resource.body.get("patient"), resource)
     codes: list[str] = []
-    for concept in reading.nodes(resource.body, "relationship"):
+    for concept in relationships:
         person.plain.setdefault("roles", []).extend(tokens(reading, concept, {ROLE}))
         ours, theirs = tokens(reading, concept, {OUR_RELATIONS}), tokens(reading, concept, RELATIONS)
         codes += ours or [_relation(code) for code in theirs]  # our own word is exact
@@ -262,14 +283,16 @@ def _roles(reading: Reading, body: Node) -> list[str]:
     return found
 
 
-def _numbers(reading: Reading, body: Node) -> Plain:
+_NUMBER: Final = Shape({**dict.fromkeys(("system", "use", "type", "assigner", "period"), SETTLED), "value": str})
+
+
+def _numbers(reading: Reading, identifiers: Iterable[Node]) -> Plain:
     """{bsn} or {bsnAbsent} and perhaps {unborn}. A broken number is a finding (`bsn_findings`) and is not passed on."""
     plain: Plain = {}
-    for item in reading.nodes(body, "identifier"):
+    for item in identifiers:
         if item.get("system") not in BSN_SYSTEMS or item.get("use") == "old":
             continue
-        reading.settle(item, "system", "use", "type", "assigner", "period")
-        number = reading.text(item, "value")
+        number: str | None = reading.take(item, _NUMBER).get("value")
         if number == _UNKNOWN_BSN:
             plain.setdefault("bsnAbsent", "unknown")
         elif number == _UNBORN_BSN:
@@ -308,21 +331,17 @@ def bsn_findings(resource: Resource) -> list[Finding]:
     return found
 
 
-def _nationality(reading: Reading, body: Node) -> str | None:
-    extension = reading.extension(body, HL7 + "patient-nationality")
-    if not extension:
+def _nationality(reading: Reading, extension: Node | None) -> str | None:
+    if extension is None:
         return None
     concept = reading.node(reading.extension(extension, "code"), "valueCodeableConcept")
     tokens(reading, concept)
     return label(reading, concept)
 
 
-def _language(reading: Reading, body: Node) -> tuple[str | None, str | None]:
+def _language(reading: Reading, spoken: Iterable[Node]) -> tuple[str | None, str | None]:
     """(language, what is noted with it), the preferred one first."""
-    if "communication" not in body:
-        return None, None
-    spoken = sorted(reading.nodes(body, "communication"), key=lambda item: item.get("preferred") is not True)
-    for item in spoken[:1]:
+    for item in sorted(spoken, key=lambda item: item.get("preferred") is not True)[:1]:
         reading.touch(item, "preferred")
         concept = reading.node(item, "language")
         code = next((token.partition("|")[2] for token in tokens(reading, concept)), None)
@@ -335,12 +354,11 @@ def _contacts(reading: Reading, found: list[Person], resource: Resource) -> list
     """`Patient.contact`: a person that is only named there; nl-core repeats RelatedPersons in it, those are skipped."""
     made: list[Person] = []
     for contact in reading.nodes(resource.body, "contact"):
-        holder = {"name": [contact["name"]]} if isinstance(contact.get("name"), dict) else {}
-        name = human_name(reading, holder)
+        name = human_name(reading, [contact["name"]]) if isinstance(contact.get("name"), dict) else {}
         if not name:
             continue  # an organisation only: listed as not placed
         reading.touch(contact, "name", "gender")
-        phones, email = telecoms(reading, contact)
+        phones, email = telecoms(reading, reading.nodes(contact, "telecom"))
         home = address(reading, reading.node(contact, "address"))
         standing: list[Standing] = []
         roles: list[str] = []

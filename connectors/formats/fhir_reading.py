@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Remembers which elements of a FHIR resource were looked at, so that the rest can be listed as lost."""
+"""Remembers which elements of a FHIR resource were looked at, so that the rest can be listed as lost.
+
+An element that is always read in one way is taken at once, by its shape (fhir_shapes.py); any other is looked at name
+by name.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
+
+from connectors.formats.fhir_shapes import APART, KNOWN, SETTLED, Known, Shape
 
 Node = Mapping[str, Any]
 Plain = dict[str, Any]
@@ -34,6 +40,116 @@ class Reading:
         self._seen: defaultdict[int, set[str]] = defaultdict(set)
         self._settled: defaultdict[int, set[str]] = defaultdict(set)
         self._extensions: set[int] = set()
+        self._whole: set[int] = set()  # in these nothing was passed over, however deep
+        self._lost: dict[int, Collection[str]] = {}  # of what was taken and is not whole: the names passed over
+        self.open = 0  # goes up with each thing that `unread` has to look at again
+
+    # -- at once ------------------------------------------------------------------------------------------------------
+
+    def take(self, node: Node, shape: Shape) -> Plain:
+        """{name: what is in it} of the elements that `shape` knows; texts are stripped, and not there when empty."""
+        found = shape.usual(node)
+        if found is None:
+            return self._take_apart(node, shape)
+        if shape.closed:
+            self._whole.add(id(node))
+        else:
+            self._lost[id(node)] = _NOBODY
+            if shape.settled:
+                self._settled[id(node)].update(shape.settled)
+        return found
+
+    def _take_apart(self, node: Node, shape: Shape) -> Plain:
+        found: Plain = {}
+        lost: set[str] | None = None
+        before, kinds = self.open, shape.kinds
+        for name, value in node.items():
+            kind, given = kinds.get(name), value.__class__
+            if kind is given:  # a text or a truth, as expected
+                if kind is not str:
+                    found[name] = value
+                elif text := value.strip():
+                    found[name] = text
+            elif kind is KNOWN:
+                if given is dict or given is list:
+                    self.open += 1
+            elif kind is SETTLED:
+                self._settled[id(node)].add(name)
+            elif kind is APART:
+                self.open += 1
+            elif kind is None or kind is str or kind is bool or (made := kind.read(self, node, value)) is None:
+                if name not in _ASIDE:
+                    lost = {name} if lost is None else lost | {name}
+            else:
+                found[name] = made
+        if lost is None and self.open == before:
+            self._whole.add(id(node))
+        else:
+            self._pass_over(node, lost or _NOBODY)
+        return found
+
+    def take_extensions(self, value: Any, known: Known) -> Plain:
+        """{name: value} of the extensions whose URL is in `known`, of equal ones the first."""
+        found: Plain = {}
+        met: set[str] = set()
+        for item in value if value.__class__ is list else (value,):
+            url = item.get("url") if item.__class__ is dict else None
+            entry = known.get(url) if url.__class__ is str else None
+            if entry is None:
+                self.open += 1
+                continue
+            name, element, kind = entry
+            if name in met:
+                self._extensions.add(id(item))
+                self._pass_over(item, item.keys() - {"url"})
+                continue
+            met.add(name)
+            inner = item.get(element) if element is not None else item
+            before = self.open
+            if kind is inner.__class__:
+                made = inner.strip() if kind is str else inner
+            elif kind is str or kind is bool or inner is None:
+                made = None
+            else:
+                made = kind.read(self, item, inner)
+            if made is not None and made != "":
+                found[name] = made
+            if made is not None and len(item) == 2 and self.open == before:
+                self._whole.add(id(item))
+            else:
+                self._extensions.add(id(item))
+                self._pass_over(item, item.keys() - ({"url"} if made is None else {"url", element}))
+        return found
+
+    def _pass_over(self, node: Node, names: Collection[str]) -> None:
+        """These were not looked at, nor by who took it before."""
+        self.open += 1
+        known = self._lost.get(id(node))
+        self._lost[id(node)] = names if known is None else {name for name in known if name in names}
+
+    def leave(self, node: Node, shape: Shape, name: str, start: int = 0) -> None:
+        """As if nobody had looked at what is under this name of a node that was taken: all of it, or the items from
+        `start` on."""
+        self._take_apart(node, shape)
+        value = node.get(name)
+        for item in value[start:] if isinstance(value, list) else [value]:
+            self.forget(item)
+        self._whole.discard(id(node))
+        self._lost[id(node)] = {*self._lost.get(id(node), ()), *([] if start else [name])}
+
+    def forget(self, value: Any) -> None:
+        """As if nobody had looked at this."""
+        if isinstance(value, dict):
+            key = id(value)
+            self._whole.discard(key)
+            self._extensions.discard(key)
+            for kept in (self._lost, self._seen, self._settled):
+                kept.pop(key, None)
+        if isinstance(value, dict | list):
+            for inner in value.values() if isinstance(value, dict) else value:
+                self.forget(inner)
+
+    # -- name by name -------------------------------------------------------------------------------------------------
 
     def value(self, node: Node, name: str) -> Any:
         self._seen[id(node)].add(name)
@@ -113,32 +229,6 @@ class Reading:
         found = self.extensions(node, url)
         return found[0] if found else _NOTHING
 
-    def extension_texts(self, node: Node, known: Mapping[str, str], element: str = "valueString") -> dict[str, str]:
-        """{name: text} of the extensions whose URL is in `known` (URL → name), of equal ones the first: as `text` of
-        `extension` for each of them, and the extensions are gone through once."""
-        found: dict[str, str] = {}
-        items = node.get("extension")
-        if items is None:
-            return found
-        met: set[str] = set()
-        for item in items if items.__class__ is list else (items,):
-            url = item.get("url") if item.__class__ is dict else None
-            name = known.get(url) if url.__class__ is str else None
-            if name is None:
-                continue
-            self._extensions.add(id(item))
-            seen = self._seen[id(item)]
-            seen.add("url")
-            value = item.get(element)
-            if name in met or value.__class__ is not str:
-                met.add(name)
-                continue
-            met.add(name)
-            seen.add(element)
-            if text := value.strip():
-                found[name] = text
-        return found
-
     def beside(self, node: Node, name: str, position: int | None = None) -> Node:
         """The `_name` object beside a primitive (of item `position` of a repeating one)."""
         value = node.get("_" + name)
@@ -154,30 +244,37 @@ class Reading:
     def unread(self, node: Node, path: str) -> list[str]:
         """Paths of what of a resource was not looked at, without positions and without values."""
         found: list[str] = []
-        self._collect(found, node, (None, path), aside=_AT_ROOT)
+        if id(node) not in self._whole:
+            self._collect(found, node, (None, path), aside=_AT_ROOT)
         return found
 
     def _collect(self, found: list[str], node: Node, path: _Steps, aside: Collection[str] = _ASIDE) -> None:
-        seen, settled = self._seen.get(id(node), _NOBODY), self._settled.get(id(node), _NOBODY)
+        key, whole = id(node), self._whole
+        seen, settled = self._seen.get(key, _NOBODY), self._settled.get(key, _NOBODY)
+        lost = self._lost.get(key)
         for name, value in node.items():
+            if name in settled:
+                continue
             if name in _EXTENDING:
-                if name not in settled:
-                    self._collect_extensions(found, value, (path, name))
-            elif name in seen:
+                self._collect_extensions(found, value, (path, name))
+            elif name in seen or (lost is not None and name not in lost):
                 kind = value.__class__
-                if kind is str or name in settled or name in aside:
+                if kind is str or name in aside:
                     continue
                 if kind is dict:
-                    self._collect(found, value, (path, name))
+                    if id(value) not in whole:
+                        self._collect(found, value, (path, name))
                 elif kind is list:
                     for item in value:
-                        if item.__class__ is dict:
+                        if item.__class__ is dict and id(item) not in whole:
                             self._collect(found, item, (path, name))
-            elif name not in settled and name not in aside:
+            elif name not in aside:
                 found.append(_written((path, name)))
 
     def _collect_extensions(self, found: list[str], value: Any, path: _Steps) -> None:
         for item in value if value.__class__ is list else (value,):
+            if id(item) in self._whole:
+                continue
             if id(item) not in self._extensions:
                 found.append(_written((path, item)))
             elif item.__class__ is dict:
