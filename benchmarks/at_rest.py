@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Running: how soon a hub listens, what it takes when nobody asks anything, and how soon it is back after SIGKILL.
 
+The hub is as an installation has it, with compiled code. It listens once it can answer.
+
 Recovery: the process is killed while deliveries are under way, and started anew at once. What it then brings to its
 recipients waits for the leases of the dead one to run out: that is counted too.
 """

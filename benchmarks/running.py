@@ -7,6 +7,7 @@ Whatever is started here ends with its block, and with this process, also when t
 from __future__ import annotations
 
 import asyncio
+import compileall
 import contextlib
 import ctypes
 import json
@@ -31,6 +32,7 @@ READY_WITHIN: Final = 60.0  # seconds
 ENDS_WITHIN: Final = 20.0
 SOURCES: Final = ("thv-pool", "cit", "veilig-thuis")
 ROOT: Final = Path(__file__).resolve().parents[1]
+PACKAGES: Final = ("api", "broker", "connectors", "mappings", "regions", "schakel")
 SCHAKEL: Final = Path(sys.executable).parent / "schakel"
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2), Linux
 
@@ -157,6 +159,7 @@ def make_home(
 ) -> Home:
     """A hub that is initialised. `overlay`: file → what is laid over the region's; `receivers`: whose webhooks are
     signed; `more`: further settings, by environment name."""
+    _compile()
     over = folder / "overlay"
     over.mkdir(parents=True)
     for name, content in overlay.items():
@@ -173,6 +176,13 @@ def make_home(
         **(more or {}),
     }
     return Home(folder, port, _keys(_settings(environment), receivers), environment)
+
+
+def _compile() -> None:
+    """What pip does when it installs the hub. Where Python is told to keep no compiled code (containers, CI), a checkout
+    would be compiled anew at each start, a quarter of it. What did not change since is not compiled again."""
+    for name in PACKAGES:
+        compileall.compile_dir(ROOT / name, quiet=2)
 
 
 def hub(home: Home, role: str = "serve") -> contextlib.AbstractContextManager[int]:
