@@ -179,7 +179,7 @@ def make_home(
 
 
 def _compile() -> None:
-    """What pip does when it installs the hub. Where Python is told to keep no compiled code (containers, CI), a checkout
+    """What pip does when it installs the hub. Where Python is told to keep no compiled code (in CI, say), a checkout
     would be compiled anew at each start, a quarter of it. What did not change since is not compiled again."""
     for name in PACKAGES:
         compileall.compile_dir(ROOT / name, quiet=2)
