@@ -136,10 +136,11 @@ class _Writing:
         self._writer.add(lines)
 
     def _scope(self, level: _Level) -> Scope:
-        variables = {"root": Value("root", self._root, sure=True)}
+        scope = Scope(level.item).knowing("root", Value("root", self._root, sure=True))
         if level.parent is not None and level.index is not None:
-            variables |= {"parent": level.parent, "index": Value(level.index, WHOLE_NUMBER, sure=True)}
-        return Scope(level.item, variables)
+            scope = scope.knowing("parent", level.parent)
+            scope = scope.knowing("index", Value(level.index, WHOLE_NUMBER, sure=True))
+        return scope
 
     # -- one rule
 

@@ -72,8 +72,17 @@ class Plain:
     def value(self, node: Node, scope: Scope, *, nulls: bool = False) -> Value:
         """Writes what an expression takes and gives its value. `nulls`: null and undefined are one where it goes.
 
-        Raises NotRead."""
-        return _WRITTEN[type(node)](self, node, scope, nulls)
+        What was written before, in a block that this one lies in, is not written again. Raises NotRead."""
+        write = _WRITTEN[type(node)]
+        if not isinstance(node, Path | Call | Filter):
+            return write(self, node, scope, nulls)
+        key = (scope.key, repr(node))
+        known: Value | None = self.writer.known(*key)
+        if known is None:
+            known = write(self, node, scope, nulls)
+            if known.atom and not nulls:
+                self.writer.learn(*key, known)
+        return known
 
     def bound(self, value: Value) -> Value:
         """The same value in a variable."""
@@ -110,12 +119,17 @@ class Plain:
         return self._field(self.context(scope.item), node.name, nulls)
 
     def _path(self, node: Path, scope: Scope, nulls: bool) -> Value:
+        return self.steps(node.steps, scope, nulls=nulls)
+
+    def steps(self, steps: tuple[Node, ...], scope: Scope, *, nulls: bool = False, field: bool = False) -> Value:
+        """`field`: what the steps give is taken a field of, so that an object without fields does for undefined."""
         found = scope.item
-        for position, step in enumerate(node.steps):
-            rest = node.steps[position + 1 :]
+        for position, step in enumerate(steps):
+            rest = steps[position + 1 :]
             if isinstance(step, Filter) and step.position is not None:
                 return self._counted(found, step, rest, scope)
-            if isinstance(step, Name) and rest and not found.listed and _takes_field(rest[0]):
+            taken = _takes_field(rest[0]) if rest else field
+            if isinstance(step, Name) and taken and not found.listed:
                 found = self._below(self.context(found), step.name)
             else:
                 found = self._step(found, step, scope, nulls and not rest, first=position == 0)
@@ -172,27 +186,35 @@ class Plain:
             raise NotRead
         if of.sure:
             return self.bound(of)
-        known = self.writer.known(of.code, "")
+        known: Value | None = self.writer.known(of.code, "or nothing")
         if known is None:
-            known = self.writer.new("o")
-            self.writer.line(f"{known} = {of.code} or NOTHING")
+            known = Value(self.writer.new("o"), of.shape, sure=True)
+            self.writer.line(f"{known.code} = {of.code} or NOTHING")
             if of.atom:
-                self.writer.learn(of.code, "", known)
-        return Value(known, of.shape, sure=True)
+                self.writer.learn(of.code, "or nothing", known)
+        return known
 
     def _below(self, of: Value, name: str) -> Value:
         """A field to take fields of in turn."""
         child = of.shape.fields.get(name)
         if child is None or kind_of(child) != "object":
             return self._field(of, name, nulls=False)
-        known = self.writer.known(of.code, name)
+        known: Value | None = self.writer.known(of.code, f"below {name}")
         if known is None:
-            known = self.writer.new("o")
-            self.writer.line(f"{known} = {of.code}.get({name!r}) or NOTHING")
-            self.writer.learn(of.code, name, known)
-        return Value(known, child, sure=True)
+            known = Value(self.writer.new("o"), child, sure=True)
+            self.writer.line(f"{known.code} = {of.code}.get({name!r}) or NOTHING")
+            self.writer.learn(of.code, f"below {name}", known)
+        return known
 
     def _field(self, of: Value, name: str, nulls: bool) -> Value:
+        known: Value | None = self.writer.known(of.code, f"field {name}")
+        if known is None:
+            known = self._new_field(of, name, nulls)
+            if known.atom and not nulls:
+                self.writer.learn(of.code, f"field {name}", known)
+        return known
+
+    def _new_field(self, of: Value, name: str, nulls: bool) -> Value:
         child = of.shape.fields.get(name)
         kind = kind_of(child)
         assert child is not None
@@ -202,7 +224,8 @@ class Plain:
         found = self.writer.new()
         self.writer.line(f"{found} = {code}")
         if not nulls:
-            self.writer.line(f"if {found} is None: absent({of.code}, {name!r})")
+            self.writer.line(f"if {found} is None:")
+            self.writer.line(f" if {name!r} in {of.code}: not_plain()")
         if kind == "scalar":
             if isinstance(child, Loose):
                 self.writer.line(f"if {found} is not None and {found}.__class__ is not str: not_plain()")
@@ -547,8 +570,10 @@ def _takes_field(step: Node) -> bool:
 
 
 def walked(value: Value) -> str:
-    """The code to go through the values of a list with."""
-    return value.code if value.form == "some" else f"full({value.each})"
+    """The code to go through the values of a list with: null among objects shows itself, as it has no fields."""
+    if value.form == "some" or value.shape.is_object:
+        return value.each
+    return f"full({value.each})"
 
 
 def _nothing(value: Value) -> bool:

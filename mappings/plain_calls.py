@@ -37,6 +37,7 @@ class Writes(Protocol):
     def value(self, node: Node, scope: Scope, *, nulls: bool = False) -> Value: ...
     def bound(self, value: Value) -> Value: ...
     def test(self, node: Node, scope: Scope) -> str: ...
+    def steps(self, steps: tuple[Node, ...], scope: Scope, *, nulls: bool = False, field: bool = False) -> Value: ...
     def context(self, of: Value) -> Value: ...
     def gather(self, made: str, value: Value) -> None: ...
     def one(self, value: Value) -> Value: ...
@@ -72,7 +73,7 @@ def _exists(plain: Writes, nodes: Nodes, scope: Scope) -> Value:
     last = node.steps[-1] if isinstance(node, Path) else node
     if isinstance(last, Name):
         above = node.steps[:-1] if isinstance(node, Path) else ()
-        of = plain.value(Path(above), scope) if above else scope.item
+        of = plain.steps(above, scope, field=True) if above else scope.item
         if not of.listed:
             of = plain.context(of)
             kind_of(of.shape.fields.get(last.name))
@@ -357,8 +358,9 @@ class Host:
         if name not in self._functions:
             raise NotRead
         if name in _GIVES and len(arguments) == 1:
-            function = self._writer.constant(self._functions[name])
-            return Value(f"{function}({as_one(arguments[0]).code})", _GIVES[name], atom=False)
+            function, argument = self._writer.constant(self._functions[name]), as_one(arguments[0])
+            given = f" if {argument.code} is not None else None" if argument.atom and not argument.sure else ""
+            return Value(f"({function}({argument.code}){given})", _GIVES[name], atom=False)
         if name == "urn" and not any(each.listed for each in arguments):
             function = self._writer.constant(self._functions[name])
             return Value(f"{function}({', '.join(each.code for each in arguments)})", TEXT, sure=True, atom=False)

@@ -64,6 +64,11 @@ class Closure:
     body: Node
     scope: Scope
 
+    @property
+    def code(self) -> str:
+        """What it does, as far as others are to be told from it."""
+        return repr((self.parameters, self.body, self.scope.key))
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -71,12 +76,18 @@ class Scope:
 
     item: Value
     variables: Mapping[str, Value | Closure] = field(default_factory=dict)
+    bound: str = ""  # the variables with what they stand for, as text
+
+    @property
+    def key(self) -> str:
+        """What tells what an expression means here."""
+        return f"{self.item.code}: {self.bound}"
 
     def at(self, item: Value) -> Scope:
         return replace(self, item=item)
 
     def knowing(self, name: str, value: Value | Closure) -> Scope:
-        return replace(self, variables={**self.variables, name: value})
+        return Scope(self.item, {**self.variables, name: value}, f"{self.bound}{name} = {value.code}; ")
 
 
 class Writer:
@@ -88,7 +99,7 @@ class Writer:
         self.before: dict[str, str] = {}  # what is worked out once per message: code → name
         self._depth = 1
         self._names = 0
-        self._known: list[dict[tuple[str, str], str]] = [{}]  # fields that were read, for each block that we are in
+        self._known: list[dict[tuple[str, str], Value]] = [{}]  # what was read, for each block that we are in
 
     def line(self, text: str) -> None:
         self.lines.append(f"{' ' * self._depth}{text}")
@@ -155,11 +166,12 @@ class Writer:
             self._depth -= 1
             self._known.pop()
 
-    def known(self, of: str, name: str) -> str | None:
-        return next((each[of, name] for each in self._known if (of, name) in each), None)
+    def known(self, of: str, what: str) -> Value | None:
+        """What was read of it before, in a variable that has a value here."""
+        return next((each[of, what] for each in self._known if (of, what) in each), None)
 
-    def learn(self, of: str, name: str, variable: str) -> None:
-        self._known[-1][of, name] = variable
+    def learn(self, of: str, what: str, value: Value) -> None:
+        self._known[-1][of, what] = value
 
 
 def kind_of(shape: Shape | None) -> Literal["scalar", "object", "list"]:

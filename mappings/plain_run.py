@@ -23,12 +23,6 @@ def not_plain() -> NoReturn:
     raise NotPlain
 
 
-def absent(of: Mapping[str, Any], name: str) -> None:
-    """For a field that was not found: it is not null either."""
-    if name in of:
-        raise NotPlain
-
-
 def full(values: Sequence[Any]) -> Sequence[Any]:
     """The values of a list, none of which is null."""
     if None in values or len(values) > MOST:

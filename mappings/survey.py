@@ -7,12 +7,14 @@ out when the first message comes there, and kept.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mappings.shape import ANYTHING, UNKNOWN, Read, Shape, fits
 
 _EXAMPLES: Final = {bool: True, int: 1}  # of the kinds that fit whatever their value; a text may be empty
+_NONE: Final[frozenset[type]] = frozenset()
 _DEEPEST_KEPT: Final = 24  # a schema that contains itself goes on as deep as its messages do
 
 
@@ -25,9 +27,10 @@ class Place:
         "_read",
         "_shape",
         "declared",
+        "fine",
         "is_read",
-        "kinds",
         "path",
+        "settled",
         "takes_fields",
         "takes_text",
     )
@@ -42,8 +45,11 @@ class Place:
         self.is_read = read is True
         self.takes_text = shape.anything or "string" in shape.scalars
         self.takes_fields = shape.anything or shape.is_object
-        self.kinds = frozenset(kind for kind, example in _EXAMPLES.items() if self.takes(example))
+        kinds = frozenset(kind for kind, example in _EXAMPLES.items() if self.takes(example))
+        # the classes of values of which nothing is to be said here
+        self.fine: frozenset[type] = kinds | ({str} if self.takes_text else frozenset()) if self.is_read else _NONE
         self.declared: dict[str, Place] = {}  # by name; filled as messages hold them
+        self.settled: dict[str, frozenset[type]] = {}  # what is fine in the declared fields
 
     def field(self, name: str) -> Place | None:
         """The place of a declared field; None when nobody declared it."""
@@ -53,6 +59,7 @@ class Place:
         place = Place(shape, self._below(name), self._path(name), self._depth + 1)
         if self._depth < _DEEPEST_KEPT:
             self.declared[name] = place
+            self.settled[name] = place.fine
         return place
 
     def items(self) -> Place | None:
@@ -102,12 +109,7 @@ class Survey:
         elif value is None or value == "":
             return
         elif kind is list or kind is tuple:
-            items = place.items()
-            if items is None:
-                self.misfits[place.path] = "schema: may not repeat"
-                return
-            for item in value:
-                self.look(item, items)
+            self._look_at_items(value, place)
         else:
             self.fractions = self.fractions or kind is float
             if not place.takes(value):
@@ -119,25 +121,33 @@ class Survey:
         if not place.takes_fields:
             self.misfits[place.path] = "schema: type"
             return
-        declared = place.declared
-        for name, each in value.items():  # most of what a message holds is looked at here, without a call of its own
-            below = declared.get(name) or place.field(name)
+        declared, settled = place.declared, place.settled
+        for name, each in value.items():  # most of what a message holds is done with here, without a call of its own
             kind = each.__class__
+            if kind in settled.get(name, _NONE):
+                continue
+            below = declared.get(name) or place.field(name)
             if below is None:
                 self._look_at_stranger(name, each, place)
-            elif kind is str:
-                if each:
-                    if not below.takes_text:
-                        self.misfits[below.path] = "schema: type"
-                    elif not below.is_read:
-                        self.losses[below.path] = None
             elif kind is dict:
                 self._look_into(each, below)
-            elif kind in below.kinds:
-                if not below.is_read:
-                    self.losses[below.path] = None
+            elif kind is list:
+                self._look_at_items(each, below)
             else:
                 self.look(each, below)
+
+    def _look_at_items(self, values: Sequence[Any], place: Place) -> None:
+        items = place.items()
+        if items is None:
+            self.misfits[place.path] = "schema: may not repeat"
+            return
+        fine = items.fine
+        for each in values:
+            kind = each.__class__
+            if kind is dict:
+                self._look_into(each, items)
+            elif kind not in fine:
+                self.look(each, items)
 
     def _look_at_stranger(self, name: str, value: Any, place: Place) -> None:
         path, below = place.stranger(name)
