@@ -9,6 +9,7 @@ from typing import Final
 
 ENTROPY_BYTES = 10
 _WEIGHTS: Final = (9, 8, 7, 6, 5, 4, 3, 2, -1)
+_ZEROS: Final = ord("0") * sum(_WEIGHTS)
 
 
 def uuid7(now: datetime, entropy: bytes) -> str:
@@ -32,5 +33,5 @@ def is_bsn(text: str) -> bool:
     """Nine digits that keep the eleven-test, and are not all zero (which keeps it too, and means unknown)."""
     if len(text) != 9 or not text.isascii() or not text.isdigit() or text == "000000000":
         return False
-    total: int = sum(map(mul, _WEIGHTS, map(int, text)))
+    total: int = sum(map(mul, _WEIGHTS, text.encode())) - _ZEROS
     return total % 11 == 0

@@ -24,7 +24,7 @@ _VERSION: Final = re.compile(r"/_history/[^/]+$")
 MAX_RESOURCES: Final = 500
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: that makes each of them three times as dear, and nobody writes to one
 class Resource:
     """One resource. `place` is a FHIRPath, `root` the resource that contains it; compared by identity."""
 
@@ -78,6 +78,7 @@ class Index:
         """Raises Malformed: no resources, too many, an entry that is not an object, or a fullUrl used twice."""
         self.resources: tuple[Resource, ...] = tuple(_resources(bundle))
         self._by_url: dict[str, Resource] = {}
+        self._as_written: dict[str, Resource] = {}  # by a fullUrl that is no relative reference
         self._by_name: dict[tuple[str, str], list[Resource]] = defaultdict(list)
         self._by_identifier: dict[tuple[str, str], list[Resource]] = defaultdict(list)
         self._contained: dict[tuple[int, str], list[Resource]] = defaultdict(list)
@@ -85,14 +86,16 @@ class Index:
             self._register(resource)
 
     def _register(self, resource: Resource) -> None:
-        for key in identifier_keys(resource.body):
-            self._by_identifier[key].append(resource)
+        body, own_id, url = resource.body, resource.id, resource.full_url
+        if "identifier" in body:
+            for key in identifier_keys(body):
+                self._by_identifier[key].append(resource)
         if resource.root is not None:
-            if resource.id:
-                self._contained[id(resource.root), resource.id].append(resource)
+            if own_id:
+                self._contained[id(resource.root), own_id].append(resource)
             return
-        if resource.full_url:
-            if self._by_url.setdefault(same_url(resource.full_url), resource) is not resource:
+        if url:
+            if self._by_url.setdefault(same_url(url), resource) is not resource:
                 raise Malformed(
                     Finding(
                         place=resource.place.removesuffix(".resource") + ".fullUrl",
@@ -101,11 +104,13 @@ class Index:
                         en="The same fullUrl stands twice in the bundle.",
                     )
                 )
-            match = _ABSOLUTE.match(resource.full_url) if resource.full_url.startswith("http") else None
-            if match and (match[2], match[3]) != (resource.type, resource.id):
+            if url.startswith(("urn:", "http")):
+                self._as_written[url] = resource
+            match = _ABSOLUTE.match(url) if url.startswith("http") else None
+            if match and (match[2], match[3]) != (resource.type, own_id):
                 self._by_name[match[2], match[3]].append(resource)
-        if resource.id:
-            self._by_name[resource.type, resource.id].append(resource)
+        if own_id:
+            self._by_name[resource.type, own_id].append(resource)
 
     def of_type(self, *types: str) -> list[Resource]:
         return [resource for resource in self.resources if resource.type in types]
@@ -116,9 +121,11 @@ class Index:
             return None
         literal = reference.get("reference")
         if isinstance(literal, str) and literal:
-            found = self._literal(literal, start)
+            found = self._as_written.get(literal) or self._literal(literal, start)
             if found is not None:
                 return found
+        if "identifier" not in reference:
+            return None
         wanted = reference.get("type")
         found_all = [
             resource
@@ -182,20 +189,21 @@ def _resources(bundle: Mapping[str, Any]) -> Iterator[Resource]:
         raise _shape("Bundle.entry", "De bundle heeft geen entries.", "The bundle has no entries.")
     count = 0
     for position, entry in enumerate(entries):
-        place = f"Bundle.entry[{position}]"
-        body = entry.get("resource") if isinstance(entry, dict) else None
-        if not isinstance(body, dict) or not type_of(body):
-            raise _shape(f"{place}.resource", "Hier hoort een resource.", "A resource belongs here.")
+        place = f"Bundle.entry[{position}].resource"
+        body: Any = entry.get("resource") if isinstance(entry, dict) else None
+        kind = type_of(body)
+        if not kind:
+            raise _shape(place, "Hier hoort een resource.", "A resource belongs here.")
         url = entry.get("fullUrl")
-        resource = Resource(type_of(body), body, f"{place}.resource", url if isinstance(url, str) and url else None)
+        resource = Resource(kind, body, place, url if isinstance(url, str) and url else None)
         yield resource
         contained = body.get("contained")
-        inner = contained if isinstance(contained, list) else []
+        inner: list[Any] = contained if isinstance(contained, list) else []
         count += 1 + len(inner)
         if count > MAX_RESOURCES:
             raise _shape("Bundle.entry", "Te veel resources in één bericht.", "Too many resources in one message.")
         for index, item in enumerate(inner):
-            where = f"{place}.resource.contained[{index}]"
+            where = f"{place}.contained[{index}]"
             if not type_of(item):
                 raise _shape(where, "Hier hoort een resource.", "A resource belongs here.")
             yield Resource(type_of(item), item, where, root=resource)

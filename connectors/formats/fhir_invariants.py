@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from connectors.formats.fhir_bundle import Index, Resource, codes_of, type_of
+from connectors.formats.fhir_bundle import Index, Resource, codes_of
 from connectors.formats.fhir_persons import bsn_findings
 from connectors.formats.fhir_reading import spoken
 from schakel.errors import Finding, Malformed, UnsupportedFormat
@@ -72,17 +72,7 @@ def check_version(bundle: Mapping[str, Any]) -> None:
     for position, body in enumerate([bundle, *bodies], start=-1):
         if not isinstance(body, dict):
             continue
-        kind = type_of(body)
-        known = _TELLS.get(kind)
-        if known is None and kind not in _OTHER_TYPES:
-            continue
-        tells = {name: version for name, version in known.items() if name in body} if known else {}
-        code = body.get("code")
-        if kind == "ServiceRequest" and isinstance(code, dict) and {"concept", "reference"} & set(code):
-            tells["code"] = "R5"
-        if kind in _OTHER_TYPES:
-            tells["resourceType"] = _OTHER_TYPES[kind]
-        for name, version in tells.items():
+        for name, version in _tells(body).items():
             place = "Bundle" if position < 0 else f"Bundle.entry[{position}].resource"
             raise UnsupportedFormat(
                 Finding(
@@ -92,6 +82,23 @@ def check_version(bundle: Mapping[str, Any]) -> None:
                     en=f"Expected FHIR R4; this element looks like FHIR {version}.",
                 )
             )
+
+
+def _tells(body: Mapping[str, Any]) -> Mapping[str, str]:
+    """{element: the version that has it} of a resource."""
+    kind = body.get("resourceType")
+    if not isinstance(kind, str):
+        return {}
+    if kind in _OTHER_TYPES:
+        return {"resourceType": _OTHER_TYPES[kind]}
+    tells = {}
+    known = _TELLS.get(kind)
+    if known is not None and not known.keys().isdisjoint(body):
+        tells = {name: version for name, version in known.items() if name in body}
+    code = body.get("code") if kind == "ServiceRequest" else None
+    if isinstance(code, dict) and {"concept", "reference"} & set(code):
+        tells["code"] = "R5"
+    return tells
 
 
 def check_bundle(bundle: Any) -> Mapping[str, Any]:

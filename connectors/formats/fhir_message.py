@@ -116,7 +116,7 @@ def content_of(bundle: Mapping[str, Any]) -> bytes:
     """Canonical JSON without Bundle.timestamp and without any resource's meta.lastUpdated."""
     plain = {name: value for name, value in bundle.items() if name != "timestamp"}
     content = canonical(plain)
-    dated = b'"lastUpdated"' in content or b'"meta":{}' in content
+    dated = b'"meta":{' in content and (b'"lastUpdated"' in content or b'"meta":{}' in content)
     return canonical(_undated(plain)) if dated else content
 
 

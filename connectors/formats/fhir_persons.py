@@ -341,6 +341,8 @@ def _nationality(reading: Reading, extension: Node | None) -> str | None:
 
 def _language(reading: Reading, spoken: Iterable[Node]) -> tuple[str | None, str | None]:
     """(language, what is noted with it), the preferred one first."""
+    if not spoken:
+        return None, None
     for item in sorted(spoken, key=lambda item: item.get("preferred") is not True)[:1]:
         reading.touch(item, "preferred")
         concept = reading.node(item, "language")

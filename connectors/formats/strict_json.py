@@ -57,7 +57,7 @@ def read_json(body: bytes) -> Any:
     What is beyond doubt is read at once. Else a second pass notices whether something may be wrong, and then the text
     is gone through token by token to say where.
     """
-    if body.count(b",") > MAX_VALUES and _TEXTS.sub(b"", body).count(b",") > MAX_VALUES:
+    if len(body) > MAX_VALUES and body.count(b",") > MAX_VALUES and _TEXTS.sub(b"", body).count(b",") > MAX_VALUES:
         _refuse("(document)", _VALUES)  # before so many are made
     value = _read_at_once(body)
     return _read_in_doubt(body) if value is _DOUBT else value
@@ -75,7 +75,9 @@ def _read_at_once(body: bytes) -> Any:
         indented = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_STRICT_INTEGER)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return _DOUBT
-    if _DEEP in indented or indented.count(b"\n") > MAX_VALUES or (b"\\" in indented and b"\\u0000" in indented):
+    if _DEEP in indented or (b"\\" in indented and b"\\u0000" in indented):
+        return _DOUBT
+    if len(body) > MAX_VALUES and indented.count(b"\n") > MAX_VALUES:
         return _DOUBT
     text = body.strip(_BLANKS)
     if text in (indented, orjson.dumps(value)):
