@@ -33,6 +33,8 @@ def moment(text: Any) -> str | None:
     if text is None or text == "":
         return None
     given = _text(text, "moment")
+    if _UTC_MOMENT.match(given) and _is_real(given):
+        return given
     try:
         read = _stuf_moment(given) if _STUF_MOMENT.match(given) else datetime.fromisoformat(given)
         if read.tzinfo is None:
@@ -52,6 +54,8 @@ def partial_date(text: Any) -> dict[str, str] | None:
     if text is None or text == "":
         return None
     given = _text(text, "partialDate")
+    if _WHOLE_DATE.match(given) and _is_real(given):
+        return {"value": given, "precision": "day"}
     match = _PARTIAL_DATE.match(given)
     if match is None:
         raise Unfit("contradiction", "partialDate: not a (partly known) date")
@@ -73,7 +77,9 @@ def postcode(text: Any) -> str | None:
     """A Dutch postcode as `1234AB` (or the four digits alone). Absent and "" give nothing."""
     if text is None or text == "":
         return None
-    plain = re.sub(r"\s", "", _text(text, "postcode")).upper()
+    plain = _text(text, "postcode")
+    if not _POSTCODE.match(plain):
+        plain = re.sub(r"\s", "", plain).upper()
     if not _POSTCODE.match(plain):
         raise Unfit("contradiction", "postcode: not a Dutch postcode")
     return plain
@@ -196,6 +202,22 @@ _PARTIAL_DATE: Final = re.compile(
     re.ASCII,
 )
 _POSTCODE: Final = re.compile(r"^[1-9][0-9]{3}([A-Z]{2})?$", re.ASCII)
+
+
+# as we write them ourselves
+_UTC_MOMENT: Final = re.compile(
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z", re.ASCII
+)  # as we write it
+_WHOLE_DATE: Final = re.compile(r"^(?!9999)[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
+
+
+def _is_real(given: str) -> bool:
+    """Whether the calendar and the clock have it."""
+    try:
+        datetime.fromisoformat(given)
+    except ValueError:
+        return False
+    return True
 
 
 def _text(value: Any, function: str) -> str:

@@ -21,9 +21,10 @@ from mappings.codebook import Codebook
 from mappings.expression import Node, NotRead, read
 from mappings.functions import Unfit
 from mappings.mapping_file import Compiled, Rule
-from mappings.plain import Plain, is_decided, walked
-from mappings.plain_code import CLOSED, WHOLE_NUMBER, Scope, Value, Writer
+from mappings.plain import Plain
+from mappings.plain_code import CLOSED, WHOLE_NUMBER, Scope, Value, Writer, walked
 from mappings.plain_run import NotPlain
+from mappings.plain_tests import is_decided
 from mappings.shape import Path, Shape
 from schakel.jsonata import JsonataError
 
@@ -201,9 +202,7 @@ class _Writing:
                 writer.line(f"{made} = {out} or None")
             return Value(made, CLOSED)
         writer.line(f"{made} = []")
-        if not value.sure:
-            writer.line(f"if {value.code} is None: {value.code} = ()")
-        writer.line(f"if len({value.code}) > most_items: not_plain()")
+        writer.line(f"if len({value.each}) > most_items: not_plain()")
         with writer.inside(f"for {index}, {item} in enumerate({walked(value)}):"):
             self._rules(rule.rules, Value(item, value.shape, sure=True), level.item, index, out)
             writer.line(f"if {out}: {made}.append({out})")

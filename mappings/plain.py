@@ -36,25 +36,23 @@ from mappings.expression import (
 )
 from mappings.plain_calls import CALLS, Host, call, constant_of
 from mappings.plain_code import (
-    CLOSED,
     TEXT,
     TRUTH,
+    UNDEFINED,
     WHOLE_NUMBER,
     Closure,
-    Form,
     Loose,
     Scope,
     Value,
     Writer,
-    as_one,
-    both,
     kind_of,
-    kinds,
+    unread,
+    walked,
 )
+from mappings.plain_made import array, choice, made_object, operation
+from mappings.plain_tests import is_truth, tested
 from mappings.shape import Shape
 
-UNDEFINED: Final = Value("None", CLOSED)
-_ORDERED: Final = ("<", "<=", ">", ">=")
 _LITERALS: Final[Mapping[type, Shape]] = {str: TEXT, bool: TRUTH, int: WHOLE_NUMBER}
 
 
@@ -92,16 +90,13 @@ class Plain:
         self.writer.line(f"{name} = {value.code}")
         return replace(value, code=name, atom=True)
 
-    def one(self, value: Value) -> Value:
-        return as_one(value)
-
     def raw(self, value: Value) -> str:
         """The code of what the engine would give."""
         if value.form == "some":
             return f"raw({value.code})"
         if value.form == "list":
             return f"full({value.code})" if value.sure else f"(None if {value.code} is None else full({value.code}))"
-        return value.code if value.form != "either" else _raise()
+        return value.code if value.form != "either" else unread()
 
     def _literal(self, node: Literal, scope: Scope, nulls: bool) -> Value:
         shape = _LITERALS.get(type(node.value))
@@ -279,7 +274,7 @@ class Plain:
 
     def _keeps(self, by: Node, scope: Scope) -> str:
         """The test of a predicate; a number would be a position."""
-        if not _is_truth(by):
+        if not is_truth(by):
             raise NotRead
         return self.test(by, scope)
 
@@ -298,166 +293,17 @@ class Plain:
                 self.gather(made, value)
         return Value(made, value.shape, "some" if value.form in ("one", "some") else "either", sure=True)
 
-    # -- tests
-
     def test(self, node: Node, scope: Scope) -> str:
-        """A Python expression that is true when this is: undefined is not."""
-        if isinstance(node, Block) and len(node.parts) == 1:
-            return self.test(node.parts[0], scope)
-        if isinstance(node, Operation):
-            if node.sign in ("and", "or"):
-                return self._two_tests(node, scope)
-            if node.sign in ("=", "!="):
-                return self._equal(node, scope)
-            if node.sign == "in":
-                return self._within(node, scope)
-            if node.sign in _ORDERED:
-                return self._ordered(node, scope)
-        if isinstance(node, Call) and node.name in ("exists", "not", "contains"):
-            return call(self, node, scope).code if node.name != "not" else self._not(node, scope)
-        value = self.value(node, scope, nulls=True)
-        if value.listed:
-            kinds(value.shape)
-            return f"any({value.each})"
-        if value.shape is CLOSED and value.code == "None":
-            return "False"
-        kinds(value.shape)
-        return value.code
+        """A Python expression that is true when this is: undefined is not. Raises NotRead."""
+        return tested(self, node, scope)
 
-    def _two_tests(self, node: Operation, scope: Scope) -> str:
-        left = self.test(node.left, scope)
-        with self.writer.aside() as lines:
-            right = self.test(node.right, scope)
-            if not lines:
-                return f"({left} {node.sign} {right})"
-            name = self.writer.new("t")
-            self.writer.line(f"{name} = {right}")
-        self.writer.line(f"{name} = {left}")
-        self.writer.line(f"if {name}:" if node.sign == "and" else f"if not {name}:")
-        self.writer.add(lines)
-        return name
-
-    def _not(self, node: Call, scope: Scope) -> str:
-        if len(node.arguments) != 1:
-            raise NotRead
-        (argument,) = node.arguments
-        if is_decided(argument):
-            return f"(not {self.test(argument, scope)})"
-        value = self.bound(self.value(argument, scope))
-        kinds(value.shape)
-        if value.listed:
-            return f"({value.code} and not any({value.code}))" if value.form == "some" else _raise()
-        return f"({' and '.join([*value.there, f'not {value.code}'])})"
-
-    def _equal(self, node: Operation, scope: Scope) -> str:
-        """Undefined is equal to nothing, and unequal to nothing."""
-        known = node.sign == "=" and (isinstance(node.left, Literal) or isinstance(node.right, Literal))
-        one = self.value(node.left, scope, nulls=known)
-        other = self.value(node.right, scope, nulls=known)
-        if one.form not in ("one", "some") or other.form not in ("one", "some") or (one.listed and other.listed):
-            raise NotRead
-        _comparable(one.shape, other.shape)
-        if other.listed:
-            one, other = other, one
-        if one.listed:
-            one = self.bound(one)
-            if node.sign == "=":
-                return f"({one.code} == [{other.code}])"
-            return f"({one.code} and {one.code} != [{other.code}])" if other.sure else _raise()
-        if other.literal is True and node.sign == "=":
-            return f"({one.code} is True)"
-        if node.sign == "=" and (one.sure or other.sure):
-            return f"({one.code} == {other.code})"
-        one, other = self.bound(one), self.bound(other)
-        compared = f"{one.code} {'==' if node.sign == '=' else '!='} {other.code}"
-        return f"({' and '.join([*one.there, *other.there, compared])})"
-
-    def _within(self, node: Operation, scope: Scope) -> str:
-        one = self.value(node.left, scope, nulls=True)
-        if one.form == "some":
-            one = Value(f"alone({one.code})", one.shape, atom=False)
-        if one.listed:
-            raise NotRead
-        if isinstance(node.right, List) and all(isinstance(each, Literal) for each in node.right.parts):
-            literals = [each.value for each in node.right.parts if isinstance(each, Literal)]
-            if not all(isinstance(each, str) for each in literals):
-                raise NotRead
-            kinds(one.shape)
-            return f"({one.code} in {tuple(literals)!r})"
-        other = self.value(node.right, scope)
-        _comparable(one.shape, other.shape)
-        if not other.listed:
-            one, other = self.bound(one), self.bound(other)
-            return f"({' and '.join([*one.there, f'{one.code} == {other.code}'])})"
-        if one.sure or other.form == "some":
-            return f"({one.code} in {f'({other.each})'})"
-        one = self.bound(one)
-        return f"({one.code} is not None and {one.code} in ({other.each}))"
-
-    def _ordered(self, node: Operation, scope: Scope) -> str:
-        one, other = (self.bound(self.one(self.value(each, scope))) for each in (node.left, node.right))
-        return f"({' and '.join([*one.there, *other.there, _order(one, node.sign, other)])})"
-
-    # -- what is made of values
-
-    def _operation(self, node: Operation, scope: Scope, nulls: bool) -> Value:
-        if is_decided(node):
-            return Value(f"(not not {self.test(node, scope)})", TRUTH, sure=True, atom=False)
-        one, other = (self.bound(self.one(self.value(each, scope))) for each in (node.left, node.right))
-        missing = " or ".join([*one.missing, *other.missing])
-        if node.sign in _ORDERED:
-            test = _order(one, node.sign, other)
-            return Value(f"(None if {missing} else {test})" if missing else test, TRUTH, sure=not missing, atom=False)
-        if node.sign == "&":
-            kinds(one.shape), kinds(other.shape)
-            return Value(f"joined({one.code}, {other.code})", TEXT, sure=True, atom=False)
-        if node.sign in ("+", "-"):
-            if one.shape.scalars != {"integer"} or other.shape.scalars != {"integer"}:
-                raise NotRead
-            code = f"{one.code} {node.sign} {other.code}"
-            code = f"None if {missing} else {code}" if missing else code
-            return Value(f"({code})", WHOLE_NUMBER, sure=not missing, atom=False)
-        raise NotRead
-
-    def _choice(self, node: Choice, scope: Scope, nulls: bool) -> Value:
-        test = self.test(node.test, scope)
-        with self.writer.aside() as then:
-            one = self.value(node.then, scope, nulls=nulls)
-        with self.writer.aside() as otherwise:
-            other = UNDEFINED if node.otherwise is None else self.value(node.otherwise, scope, nulls=nulls)
-        shape = other.shape if _nothing(one) else one.shape if _nothing(other) else both(one.shape, other.shape)
-        form, sure = _one_form(one, other), one.sure and other.sure
-        if not then and not otherwise and form == "one":
-            code = f"({one.code} if {test} else {other.code})"
-            return Value(code, shape, sure=sure, atom=False)
-        name = self.writer.new()
-        self.writer.line(f"if {test}:")
-        self._assign(name, one, form, then)
-        self.writer.line("else:")
-        self._assign(name, other, form, otherwise)
-        return Value(name, shape, form, sure=sure or form == "some")
-
-    def _assign(self, name: str, value: Value, form: Form, lines: list[str]) -> None:
-        """The end of a branch."""
-        with self.writer.aside() as more:
-            if form == "one" or value.form == form:
-                self.writer.line(f"{name} = {value.code}")
-            elif _nothing(value):
-                self.writer.line(f"{name} = {'[]' if form == 'some' else 'None'}")
-            elif form == "raw":
-                self.writer.line(f"{name} = {self.raw(self.bound(value))}")
-            elif value.listed:
-                self.writer.line(f"{name} = {value.code}" if value.form != "raw" else _raise())
-            else:
-                value = self.bound(value)
-                there = f" if {value.code} is not None else {'[]' if form == 'some' else 'None'}"
-                self.writer.line(f"{name} = [{value.code}]{'' if value.sure else there}")
-        self.writer.add(lines)
-        self.writer.add(more)
+    # -- what is called
 
     def _block(self, node: Block, scope: Scope, nulls: bool) -> Value:
         for part in node.parts[:-1]:
             if not isinstance(part, Binding):
+                raise NotRead
+            if part.name in CALLS:
                 raise NotRead
             if isinstance(part.value, Function):
                 scope = scope.knowing(part.name, Closure(part.value.parameters, part.value.body, scope))
@@ -467,62 +313,6 @@ class Plain:
                     value = replace(value, literal=constant_of(part.value))
                 scope = scope.knowing(part.name, value)
         return self.value(node.parts[-1], scope, nulls=nulls) if node.parts else UNDEFINED
-
-    def _list(self, node: List, scope: Scope, nulls: bool) -> Value:
-        values = []
-        for part in node.parts:
-            if isinstance(part, List):
-                raise NotRead  # stays a list in the list
-            values.append(self.bound(self.value(part, scope)))
-        shape = values[0].shape if values else CLOSED
-        for value in values:
-            shape = both(shape, value.shape)
-        if all(value.sure and not value.listed for value in values):
-            return Value(f"[{', '.join(value.code for value in values)}]", shape, "list", sure=True, atom=False)
-        made = self.writer.new("r")
-        self.writer.line(f"{made} = []")
-        for value in values:
-            self.gather(made, value)
-        return Value(made, shape, "list", sure=True)
-
-    def _object(self, node: Object, scope: Scope, nulls: bool) -> Value:
-        fields: dict[str, Value] = {}
-        for key, part in node.fields:
-            name = self.value(key, scope).literal
-            if not isinstance(name, str) or name in fields:
-                raise NotRead
-            fields[name] = self.bound(self.value(part, scope))
-        return self.object(fields)
-
-    def object(self, fields: Mapping[str, Value]) -> Value:
-        shape = Shape(is_object=True, closed=True, fields={name: _inside(value) for name, value in fields.items()})
-        made = self.writer.new("d")
-        first = True
-        sure: list[str] = []
-        for name, value in fields.items():
-            if value.sure and value.form in ("one", "list"):
-                if first:
-                    sure.append(f"{name!r}: {value.code}")
-                else:
-                    self.writer.line(f"{made}[{name!r}] = {value.code}")
-                continue
-            if first:
-                self.writer.line(f"{made} = {{{', '.join(sure)}}}")
-                first = False
-            if value.form == "some":
-                self.writer.line(
-                    f"if {value.code}: {made}[{name!r}] = {value.code} if len({value.code}) > 1 else {value.code}[0]"
-                )
-            elif value.form == "raw":
-                self.writer.line(f"if {value.code} is not None: {made}[{name!r}] = {value.code}")
-            elif value.form == "either":
-                value = self.bound(replace(value, code=f"settled({value.code})", atom=False))
-                self.writer.line(f"if {value.code} is not None: {made}[{name!r}] = {value.code}")
-            else:
-                self.writer.line(f"if {value.code} is not None: {made}[{name!r}] = {value.code}")
-        if first:
-            return Value(f"{{{', '.join(sure)}}}", shape, sure=True, atom=False)
-        return Value(made, shape, sure=True)
 
     def _call(self, node: Call, scope: Scope, nulls: bool) -> Value:
         closure = scope.variables.get(node.name)
@@ -545,74 +335,9 @@ class Plain:
         raise NotRead
 
 
-def is_decided(node: Node) -> bool:
-    """Whether it is true or false, and never undefined."""
-    if isinstance(node, Block):
-        return len(node.parts) == 1 and is_decided(node.parts[0])
-    if isinstance(node, Operation):
-        return node.sign in ("and", "or", "=", "!=", "in")
-    if isinstance(node, Call):
-        return node.name == "exists" or (
-            node.name == "not" and len(node.arguments) == 1 and is_decided(node.arguments[0])
-        )
-    return isinstance(node, Literal) and isinstance(node.value, bool)
-
-
-def _is_truth(node: Node) -> bool:
-    """Whether it is true, false or undefined."""
-    ordered = isinstance(node, Operation) and node.sign in _ORDERED
-    return is_decided(node) or ordered or (isinstance(node, Call) and node.name in ("not", "contains"))
-
-
 def _takes_field(step: Node) -> bool:
     """Whether it gives nothing of an object without fields."""
     return isinstance(step, Name) or (isinstance(step, Filter) and _takes_field(step.of))
-
-
-def walked(value: Value) -> str:
-    """The code to go through the values of a list with: null among objects shows itself, as it has no fields."""
-    if value.form == "some" or value.shape.is_object:
-        return value.each
-    return f"full({value.each})"
-
-
-def _nothing(value: Value) -> bool:
-    return value.code == "None"
-
-
-def _raise() -> str:
-    raise NotRead
-
-
-def _comparable(one: Shape, other: Shape) -> None:
-    """Python has a truth value equal to a number."""
-    together = kinds(one) | kinds(other)
-    if {"boolean", "number"} <= together:
-        raise NotRead
-
-
-def _order(one: Value, sign: str, other: Value) -> str:
-    """The comparison of two texts or two numbers that are there."""
-    if kinds(one.shape) != kinds(other.shape) or kinds(one.shape) not in ({"string"}, {"number"}):
-        raise NotRead
-    return f"({one.code} {sign} {other.code})"
-
-
-def _one_form(one: Value, other: Value) -> Form:
-    """How what is one or the other lies."""
-    if _nothing(one):
-        return other.form
-    if _nothing(other) or one.form == other.form:
-        return one.form
-    forms = {one.form, other.form}
-    return "some" if forms == {"one", "some"} else "either" if "either" in forms else "raw"
-
-
-def _inside(value: Value) -> Shape:
-    """The shape of a field that holds this."""
-    if value.form == "one":
-        return value.shape
-    return Shape(items=value.shape) if value.form == "list" else CLOSED
 
 
 _WRITTEN: Final[Mapping[type, Callable[[Plain, Any, Scope, bool], Value]]] = {
@@ -621,11 +346,11 @@ _WRITTEN: Final[Mapping[type, Callable[[Plain, Any, Scope, bool], Value]]] = {
     Name: Plain._name,
     Path: Plain._path,
     Filter: Plain._filter,
-    Operation: Plain._operation,
-    Choice: Plain._choice,
+    Operation: operation,
+    Choice: choice,
     Block: Plain._block,
-    List: Plain._list,
-    Object: Plain._object,
+    List: array,
+    Object: made_object,
     Call: Plain._call,
     Binding: Plain._unread,
     Function: Plain._unread,

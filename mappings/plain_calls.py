@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from mappings.codebook import Codebook
 from mappings.expression import Call, Function, List, Literal, Name, Node, NotRead, Object, Path, Pattern
@@ -19,6 +19,7 @@ from mappings.plain_code import (
     Scope,
     Value,
     Writer,
+    Writes,
     as_one,
     both,
     is_text,
@@ -27,23 +28,6 @@ from mappings.plain_code import (
 )
 from mappings.plain_run import LONGEST
 from mappings.shape import Shape
-
-
-class Writes(Protocol):
-    """What writes expressions (mappings/plain.py)."""
-
-    writer: Writer
-
-    def value(self, node: Node, scope: Scope, *, nulls: bool = False) -> Value: ...
-    def bound(self, value: Value) -> Value: ...
-    def test(self, node: Node, scope: Scope) -> str: ...
-    def steps(self, steps: tuple[Node, ...], scope: Scope, *, nulls: bool = False, field: bool = False) -> Value: ...
-    def context(self, of: Value) -> Value: ...
-    def gather(self, made: str, value: Value) -> None: ...
-    def one(self, value: Value) -> Value: ...
-    def raw(self, value: Value) -> str: ...
-    def object(self, fields: Mapping[str, Value]) -> Value: ...
-
 
 Nodes = Sequence[Node]
 DATE: Final = Shape(is_object=True, closed=True, fields={"value": TEXT, "precision": TEXT})
@@ -55,7 +39,7 @@ def _bound(plain: Writes, node: Node, scope: Scope) -> Value:
 
 def _text(plain: Writes, node: Node, scope: Scope) -> Value:
     """A text, or undefined."""
-    value = plain.one(plain.value(node, scope))
+    value = as_one(plain.value(node, scope))
     if not is_text(value):
         raise NotRead
     return value
@@ -199,7 +183,7 @@ def _number(plain: Writes, nodes: Nodes, scope: Scope) -> Value:
 
 def _string(plain: Writes, nodes: Nodes, scope: Scope) -> Value:
     (node,) = nodes
-    value = plain.bound(plain.one(plain.value(node, scope)))
+    value = plain.bound(as_one(plain.value(node, scope)))
     kinds(value.shape)
     code = f"text_of({value.code})"
     code = code if value.sure else f"(None if {value.code} is None else {code})"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from mappings.expression import Node, NotRead
 from mappings.shape import Shape
@@ -54,6 +54,9 @@ class Value:
         if self.form == "raw":
             return f"listed({self.code})"
         return self.code if self.sure else f"{self.code} or ()"
+
+
+UNDEFINED: Final = Value("None", CLOSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,25 @@ class Writer:
         self._known[-1][of, what] = value
 
 
+class Writes(Protocol):
+    """What writes expressions (mappings/plain.py)."""
+
+    writer: Writer
+
+    def value(self, node: Node, scope: Scope, *, nulls: bool = False) -> Value: ...
+    def bound(self, value: Value) -> Value: ...
+    def test(self, node: Node, scope: Scope) -> str: ...
+    def steps(self, steps: tuple[Node, ...], scope: Scope, *, nulls: bool = False, field: bool = False) -> Value: ...
+    def context(self, of: Value) -> Value: ...
+    def gather(self, made: str, value: Value) -> None: ...
+    def raw(self, value: Value) -> str: ...
+
+
+def unread() -> str:
+    """For where a value is to stand that there is none of."""
+    raise NotRead
+
+
 def kind_of(shape: Shape | None) -> Literal["scalar", "object", "list"]:
     """What stands at this place, when that can be one kind of thing only. Raises NotRead."""
     if shape is None or shape.anything:
@@ -245,3 +267,10 @@ def both(one: Shape, other: Shape, depth: int = 0) -> Shape:
             found = here or there or CLOSED
             fields[name] = found if (other if there is None else one).closed else _loosely(found)
     return Shape(is_object=True, closed=one.closed and other.closed, fields=fields)
+
+
+def walked(value: Value) -> str:
+    """The code to go through the values of a list with: null among objects shows itself, as it has no fields."""
+    if value.form == "some" or value.shape.is_object:
+        return value.each
+    return f"full({value.each})"
