@@ -15,18 +15,24 @@ _CODING: Final = Shape(dict.fromkeys(("system", "code", "version", "display", "u
 
 def tokens(reading: Reading, concept: Node, systems: Collection[str] | None = None) -> list[str]:
     """The codings as `system|code` (FHIR's own token form), only those of `systems` when given."""
+    if "coding" not in concept:
+        return []
     found = []
-    for coding in reading.nodes(concept, "coding"):
+    codings = reading.nodes(concept, "coding")
+    for coding in codings:
         token = token_of(reading, coding, systems)
         if token:
             found.append(token)
+    if codings and len(concept) == 1:
+        reading.close(concept, codings)
     return found
 
 
 def token_of(reading: Reading, coding: Node, systems: Collection[str] | None = None) -> str | None:
     system, code = coding.get("system"), coding.get("code")
-    system = system if isinstance(system, str) else ""
-    if not isinstance(code, str) or not code or (systems is not None and system not in systems):
+    if system.__class__ is not str:
+        system = ""
+    if code.__class__ is not str or not code or (systems is not None and system not in systems):
         return None
     reading.take(coding, _CODING)
     return f"{system}|{code}"
@@ -82,5 +88,6 @@ SPECIFIED: Final = beside({CODE_SPECIFICATION: ("codes", "valueCodeableConcept",
 def label(reading: Reading, concept: Node) -> str | None:
     """What a person would read: the text, else the first display."""
     text = reading.text(concept, "text")
-    displays = [reading.text(coding, "display") for coding in reading.nodes(concept, "coding")]
+    codings = reading.nodes(concept, "coding") if "coding" in concept else ()
+    displays = [reading.text(coding, "display") for coding in codings]
     return text or next((display for display in displays if display), None)

@@ -94,9 +94,12 @@ _INITIALS: Final = re.compile(r"(?:\w{1,2}\.[ \-]?)+")
 
 def human_name(reading: Reading, names: Sequence[Node]) -> Plain:
     """{family, prefix, given, initials, full}: own name without prefix; `full` where one string says more."""
-    names = [name for name in names if name.get("use") != "old"]
     if not names:
         return {}
+    if len(names) > 1 or names[0].get("use") == "old":
+        names = [name for name in names if name.get("use") != "old"]
+        if not names:
+            return {}
     name = names[0] if len(names) == 1 else min(names, key=_use)
     found = reading.take(name, _NAME)
     text: str | None = found.get("text")
@@ -107,21 +110,15 @@ def human_name(reading: Reading, names: Sequence[Node]) -> Plain:
         if other is not name and other.get("use") in ("usual", "nickname") and not other.get("family"):
             reading.touch(other, "use", "text")
             calls += [call for call in reading.texts(other, "given") if call]
-    spoken = text or " ".join([part for part in (given, found.get("family") if married else None) if part])
-    if calls and text and not any(call in text for call in calls):
-        spoken = f"{spoken} ({', '.join(calls)})"
-    says_more = not family or married or titles or calls
+    full = None
+    if not family or married or titles or calls:
+        full = text or " ".join([part for part in (given, found.get("family") if married else None) if part])
+        if calls and text and not any(call in text for call in calls):
+            full = f"{full} ({', '.join(calls)})"
     if "extension" in name and reading.truth(reading.extension(name, NAME_PARTS), "valueBoolean"):
-        spoken, says_more = reading.text(reading.extension(name, FULL_NAME), "valueString") or "", True
-    return compact(
-        {
-            "family": family,
-            "prefix": prefix,
-            "given": given or (calls[0] if calls else None),
-            "initials": initials,
-            "full": spoken if says_more else None,
-        }
-    )
+        full = reading.text(reading.extension(name, FULL_NAME), "valueString")
+    given = given or (calls[0] if calls else None)
+    return compact({"family": family, "prefix": prefix, "given": given, "initials": initials, "full": full})
 
 
 def _use(name: Node) -> int:
@@ -201,26 +198,27 @@ def address(reading: Reading, node: Node) -> Plain:
     foreign = (country or "").lower() not in _HOLLAND and not any(code.lower() in _HOLLAND for code in codes)
     if parts:
         foreign = reading.truth(reading.extension(parts, "foreign"), "valueBoolean") is True
-    hidden = _hidden(reading, node)
+    hidden = not reading.whole(node) and _hidden(reading, node)
     municipalities = (read.get("_district") or {}).get("codes", ())
-    found = compact(
-        {
-            **(_parts(reading, node, parts) if parts else {}),
-            **(_lines(reading, node, read) if foreign else {} if parts else _street(reading, node, read)),
-            "postalCode": read.get("postalCode"),
-            "city": read.get("city") or read.get("district"),
-            "municipality": next((code for code in municipalities if _MUNICIPALITY.match(code)), None),
-            "country": country,
-        }
-    )
+    made: Plain = _parts(reading, node, parts) if parts else {}
+    if foreign:
+        made |= _lines(reading, node, read)
+    elif not parts:
+        made = _street(reading, node, read)
+    made["postalCode"] = read.get("postalCode")
+    made["city"] = read.get("city") or read.get("district")
+    made["municipality"] = next(filter(_MUNICIPALITY.match, municipalities), None)
+    made["country"] = country
+    found = compact(made)
     if not found and not hidden:
         return {}
-    said = compact({"use": use}) | found
+    said: Plain = {"use": use} | found if use else found
     if "period" in node:
         period = reading.node(node, "period")
         reading.touch(period, "start")
         said |= compact({"end": reading.text(period, "end")})
-    said |= {"foreign": foreign, "secret": hidden}
+    said["foreign"] = foreign
+    said["secret"] = hidden
     return said | {"exact": True} if parts else said
 
 

@@ -56,9 +56,11 @@ class Helpers:
         for person in self._people:
             for resource in list(person.resources):
                 for element in _SERVED_BY:
-                    self._serve(resource, element, [person.plain["id"]])
+                    if element in resource.body:
+                        self._serve(resource, element, [person.plain["id"]])
+        kinds = {resource.type for resource in self._used}
         for kind, whom, who in _SERVICES:
-            for resource in (item for item in self._used if item.type == kind):
+            for resource in [item for item in self._used if item.type == kind] if kind in kinds else ():
                 self._service(resource, whom, who)
         technical = self._technical(header, request)
         made = []
@@ -113,6 +115,8 @@ class Helpers:
         ]
         found: set[int] = set()
         for holder, node, name in [*nodes, *tasks]:
+            if name not in node:
+                continue
             for reference in self._reading.nodes(node, name):
                 self._reading.touch(reference, "reference", "type", "identifier", "display")
                 target = self._index.resolve(reference, holder)

@@ -32,6 +32,9 @@ CUSTODY: Final = "urn:schakel:custody"
 OUR_RELATIONS: Final = "urn:schakel:relation"
 CONFIDENTIALITY: Final = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 RELATIONS: Final = frozenset({"http://terminology.hl7.org/CodeSystem/v3-RoleCode", "http://hl7.org/fhir/v3/RoleCode"})
+_STANDINGS: Final = RELATIONS | {ROLE, OUR_RELATIONS}
+_OF_ROLE: Final = f"{ROLE}|"
+_OF_OURS: Final = f"{OUR_RELATIONS}|"
 _RELATION_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
 _HIDING: Final = frozenset({f"{CONFIDENTIALITY}|R", f"{CONFIDENTIALITY}|V", f"{SECURITY}|secret-address"})
 _NO_PLACE: Final = frozenset({"foreign", "secret"})  # what an address says beside where it is
@@ -190,20 +193,17 @@ def _person(reading: Reading, index: Index, resource: Resource) -> Person:
     addresses = [found for node in read.get("address") or () if (found := address(reading, node))]
     masked = absent_reason(reading, body, "address") == "masked"
     language, spoken = _language(reading, read.get("communication") or ())
-    plain = compact(
-        {
-            **_numbers(reading, identifiers),
-            "name": human_name(reading, read.get("name") or ()),
-            "birthDate": read.get("birthDate"),
-            "gender": read.get("gender"),
-            **(_extended(reading, body) if "extension" in body else {}),
-            "language": language,
-            "languageNote": spoken,
-            "phones": phones,
-            "email": email,
-            "addresses": [found for found in addresses if found.keys() - _NO_PLACE],
-        }
-    )
+    plain = _numbers(reading, identifiers)
+    if name := human_name(reading, read.get("name") or ()):
+        plain["name"] = name
+    for element in ("birthDate", "gender"):
+        if text := read.get(element):
+            plain[element] = text
+    if "extension" in body:
+        plain |= compact(_extended(reading, body))
+    plain |= compact({"language": language, "languageNote": spoken, "phones": phones, "email": email})
+    if places := [found for found in addresses if found.keys() - _NO_PLACE]:
+        plain["addresses"] = places
     absent_reason(reading, body, "birthDate")
     plain["secret"] = masked or hides(reading, body) or any([found["secret"] for found in addresses])
     plain.setdefault("unborn", False)
@@ -251,9 +251,10 @@ def _stand(reading: Reading, index: Index, person: Person, resource: Resource, r
     to = index.resolve(resource.body.get("patient"), resource)
     codes: list[str] = []
     for concept in relationships:
-        person.plain.setdefault("roles", []).extend(tokens(reading, concept, {ROLE}))
-        ours, theirs = tokens(reading, concept, {OUR_RELATIONS}), tokens(reading, concept, RELATIONS)
-        codes += ours or [_relation(code) for code in theirs]  # our own word is exact
+        named = tokens(reading, concept, _STANDINGS)
+        person.plain.setdefault("roles", []).extend([code for code in named if code.startswith(_OF_ROLE)])
+        ours = [code for code in named if code.startswith(_OF_OURS)]
+        codes += ours or [_relation(code) for code in named if not code.startswith(_OF_ROLE)]  # our own word is exact
         reading.text(concept, "text")
     custody = reading.truth(reading.extension(resource.body, CUSTODY), "valueBoolean")
     person.standing += [Standing(to, code, custody) for code in codes] or [Standing(to, None, custody)]

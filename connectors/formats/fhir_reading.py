@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -54,7 +54,7 @@ class Reading:
         if shape.closed:
             self._whole.add(id(node))
         else:
-            self._lost[id(node)] = _NOBODY
+            self._lost[id(node)] = node.keys() - shape.kinds.keys()
             if shape.settled:
                 self._settled[id(node)].update(shape.settled)
         return found
@@ -87,6 +87,15 @@ class Reading:
         else:
             self._pass_over(node, lost or _NOBODY)
         return found
+
+    def whole(self, node: Node) -> bool:
+        """Whether all of this is known to have been looked at."""
+        return id(node) in self._whole
+
+    def close(self, node: Node, parts: Iterable[Node]) -> None:
+        """There is nothing in this but what is in `parts`."""
+        if all([id(part) in self._whole for part in parts]):
+            self._whole.add(id(node))
 
     def take_extensions(self, value: Any, known: Known) -> Plain:
         """{name: value} of the extensions whose URL is in `known`, of equal ones the first."""
@@ -178,7 +187,11 @@ class Reading:
         if value.__class__ is dict:
             found: list[Node] = [value]
         elif value.__class__ is list:
-            found = [item for item in value if item.__class__ is dict]
+            found = value
+            for item in value:
+                if item.__class__ is not dict:
+                    found = [each for each in value if each.__class__ is dict]
+                    break
         else:
             return []
         if found:
@@ -321,4 +334,6 @@ def _cut(path: str) -> str:
 
 def compact(plain: Plain) -> Plain:
     """Without what is not known: None, empty lists and empty objects."""
-    return {name: value for name, value in plain.items() if value or value == 0}  # False is a value, and equals 0
+    return {
+        name: value for name, value in plain.items() if value is not None and (value or value == 0)
+    }  # False is a value, and equals 0

@@ -46,7 +46,8 @@ class Shape:
 
     @cached_property
     def usual(self) -> Callable[[Node], Plain | None]:
-        """{name: what is in it, or None} of a node that holds nothing else; None for any other.
+        """{name: what is in it, or None} of a node in which every name is of its kind; None for any other. A node of
+        a closed shape holds no other names either.
 
         Straight on: a loop over the names would cost as much as all the rest."""
         lines = ["def usual(node):", "    get, left = node.get, len(node)"]
@@ -55,21 +56,22 @@ class Shape:
         for number, (name, kind) in enumerate(self.kinds.items()):
             value = f"v{number}"
             if kind is SETTLED or kind is APART:
-                lines += [f"    if {name!r} in node:", "        left -= 1"]
+                lines += [f"    if {name!r} in node:", "        left -= 1"] if self.closed else []
                 continue
             lines += [f"    {value} = get({name!r})"]
             if kind is KNOWN:
                 lines += [f"    if {value}.__class__ in _PLAIN:", "        left -= 1"]
-                continue
-            made.append(f"{name!r}: {value}")
-            if isinstance(kind, Reader):
+            elif isinstance(kind, Reader):
                 readers[f"usual{number}"] = kind.usual
                 lines += [f"    if {value} is not None:", f"        {value} = usual{number}(node, {value})"]
                 lines += [f"        if {value} is None:", "            return None", "        left -= 1"]
             else:
                 lines += [f"    if {value}.__class__ is {kind.__name__}:", "        left -= 1"]
                 lines += [f"        {value} = {value}.strip() or None"] if kind is str else []
-        lines += ["    if left == 0:", f"        return {{{', '.join(made)}}}", "    return None"]
+            lines += [] if self.closed else [f"    elif {name!r} in node:", "        return None"]
+            made += [] if kind is KNOWN else [f"{name!r}: {value}"]
+        lines += ["    if left:", "        return None"] if self.closed else []
+        lines += [f"    return {{{', '.join(made)}}}"]
         exec(compile("\n".join(lines), "<shape>", "exec"), readers)  # noqa: S102 (the names are our own)
         usual: Callable[[Node], Plain | None] = readers["usual"]
         return usual
