@@ -18,15 +18,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from mappings.case_view import CASE_VIEW, case_view_schema
+from mappings.case_view import CASE_VIEW
 from mappings.codebook import Codebook, CodebookShelf
 from mappings.contradiction import contradictions
-from mappings.feedback_view import feedback_schema
 from mappings.functions import Moment, Unfit, host_functions, translate
 from mappings.joint import Joint
 from mappings.lineage import coverage, flat, plain_path
 from mappings.mapping_file import Compiled, Engine, IgnoreText, Rule, compile_rules, read_mapping_file
-from mappings.notice_view import notice_schema
 from mappings.plain_run import NotPlain
 from mappings.shape import Path as Place
 from mappings.shape import Read, Shape, prune, shape_of, under, union
@@ -40,11 +38,7 @@ from schakel.message import Answer, Referral
 from schakel.notices import NOTICE
 from schakel.strict_yaml import fault
 
-VIEWS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {  # what outgoing mappings read
-    CASE_VIEW: case_view_schema,
-    FEEDBACK: feedback_schema,
-    NOTICE: notice_schema,
-}
+VIEWS: Final = frozenset({CASE_VIEW, FEEDBACK, NOTICE})  # what outgoing mappings read
 LANGUAGE: Final = "schakel-mapping/1"
 HERE: Final = Path(__file__).parent
 MAX_ITEMS: Final = 250  # of one `each`: a household has sixty members at the most
@@ -222,8 +216,9 @@ def one_kind_of_number(value: Any) -> Any:
 
 @cache
 def _view_shape(kind: str) -> Shape:
-    """Made once: several mappings read the same kind, and its schema takes longer than the mapping's own files."""
-    return shape_of(VIEWS[kind]())
+    """Several mappings read the same kind. The schema is kept beside them (a test holds it to the nouns): to make it of
+    them anew would take a fifteenth of the start."""
+    return shape_of(json.loads((HERE / "views" / f"{kind.partition('@')[0]}.schema.json").read_bytes()))
 
 
 def _misfit(place: str, rule: str) -> Finding:

@@ -67,6 +67,7 @@ class Frozen(BaseModel):
         validate_by_alias=True,
         hide_input_in_errors=True,  # an error never shows the value
         ser_json_timedelta="iso8601",
+        defer_build=True,  # most are part of another one, which is all that is ever read or written
     )
 
     def to_json(self) -> dict[str, Any]:

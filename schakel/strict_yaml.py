@@ -18,7 +18,7 @@ from schakel.errors import ConfigurationError, Finding
 class Strict(BaseModel):
     """A part of a configuration file: unknown keys are refused, nothing is coerced."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, defer_build=True)
 
 
 Model = TypeVar("Model", bound=BaseModel)

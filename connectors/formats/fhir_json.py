@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from connectors.formats import fhir_outcome as outcomes
 from connectors.formats.fhir_message import REFERRALS, answer_of, canonical, referral_of
-from connectors.formats.fhir_r4b import quick_check
 from connectors.formats.strict_json import read_json
 from schakel.errors import Refusal
 from schakel.ledger_records import AnswerOutcome
@@ -32,8 +31,6 @@ class FhirJson:
     def __init__(self, *, validate: bool = True, mapping: str = REFERRALS) -> None:
         self._validate = validate
         self._mapping = mapping
-        if validate:
-            quick_check()  # compiled now, and not while a household waits
 
     def recognises(self, body: bytes) -> bool:
         return body[:64].lstrip().startswith(b"{") and _RESOURCE.search(body) is not None

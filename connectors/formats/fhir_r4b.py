@@ -46,8 +46,7 @@ _EN: Final = {
 
 @cache
 def quick_check() -> SchemaCheck:
-    """Knows most of what `fhir.resources` takes. Compiled at the first call: a format that validates makes it at
-    start."""
+    """Knows most of what `fhir.resources` takes. Read at the first call: a hub without FHIR does without it."""
     return SchemaCheck(json.loads(files("connectors").joinpath("formats", "fhir_r4b.schema.json").read_bytes()))
 
 

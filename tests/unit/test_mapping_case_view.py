@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,6 +19,8 @@ from connectors.formats import formats
 from mappings.case_view import case_view_schema
 from mappings.codebook import CodebookShelf
 from mappings.engine import load_mapping, to_referral
+from mappings.feedback_view import feedback_schema
+from mappings.notice_view import notice_schema
 from schakel.disclosure import VIEW, Disclosure, Secrecy
 from schakel.message import CaseContent, CaseHeader, CaseMessage, MessageHeader, Municipality, Remark
 from schakel.region_files import load_region
@@ -80,3 +84,13 @@ def test_each_view_comes_out_as_canonical_json(golden: Path) -> None:
 
 def test_the_view_that_mappings_read_is_the_one_that_disclosure_makes() -> None:
     assert case_view_schema()["properties"]["schema"] == {"const": VIEW}
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [("case-view", case_view_schema), ("feedback", feedback_schema), ("notice", notice_schema)],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_the_schema_that_is_kept_is_the_one_of_the_nouns(name: str, schema: Callable[[], dict[str, Any]]) -> None:
+    """When this fails the file is to be written anew: `json.dumps(schema(), indent=1, ensure_ascii=False)`."""
+    assert json.loads((MAPPINGS / "views" / f"{name}.schema.json").read_bytes()) == schema()
