@@ -177,7 +177,7 @@ def _unread(reading: Reading, index: Index, placed: Iterable[Resource]) -> list[
     paths: dict[str, None] = {}
     for resource in index.resources:
         if id(resource) in looked:
-            paths |= dict.fromkeys(reading.unread(resource.body, spoken(resource.type)))
+            paths |= dict.fromkeys(reading.unread(resource.body, resource.type))
         elif resource.type not in _CARRIES:
             paths[spoken(resource.type)] = None
     return list(paths)

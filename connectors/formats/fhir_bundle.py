@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from schakel.errors import Finding, Malformed
@@ -79,38 +79,55 @@ class Index:
         self.resources: tuple[Resource, ...] = tuple(_resources(bundle))
         self._by_url: dict[str, Resource] = {}
         self._as_written: dict[str, Resource] = {}  # by a fullUrl that is no relative reference
-        self._by_name: dict[tuple[str, str], list[Resource]] = defaultdict(list)
-        self._by_identifier: dict[tuple[str, str], list[Resource]] = defaultdict(list)
-        self._contained: dict[tuple[int, str], list[Resource]] = defaultdict(list)
         for resource in self.resources:
-            self._register(resource)
+            if resource.full_url:
+                self._register(resource, resource.full_url)
 
-    def _register(self, resource: Resource) -> None:
-        body, own_id, url = resource.body, resource.id, resource.full_url
-        if "identifier" in body:
-            for key in identifier_keys(body):
-                self._by_identifier[key].append(resource)
-        if resource.root is not None:
-            if own_id:
-                self._contained[id(resource.root), own_id].append(resource)
-            return
-        if url:
-            if self._by_url.setdefault(same_url(url), resource) is not resource:
-                raise Malformed(
-                    Finding(
-                        place=resource.place.removesuffix(".resource") + ".fullUrl",
-                        rule="bdl-7",
-                        nl="Dezelfde fullUrl staat twee keer in de bundle.",
-                        en="The same fullUrl stands twice in the bundle.",
-                    )
+    def _register(self, resource: Resource, url: str) -> None:
+        if self._by_url.setdefault(same_url(url), resource) is not resource:
+            raise Malformed(
+                Finding(
+                    place=resource.place.removesuffix(".resource") + ".fullUrl",
+                    rule="bdl-7",
+                    nl="Dezelfde fullUrl staat twee keer in de bundle.",
+                    en="The same fullUrl stands twice in the bundle.",
                 )
-            if url.startswith(("urn:", "http")):
-                self._as_written[url] = resource
-            match = _ABSOLUTE.match(url) if url.startswith("http") else None
+            )
+        if url.startswith(("urn:", "http")):
+            self._as_written[url] = resource
+
+    # what most messages need nothing of
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], list[Resource]]:
+        """(type, id), as the fullUrl says it too."""
+        found: dict[tuple[str, str], list[Resource]] = defaultdict(list)
+        for resource in self.resources:
+            url, own_id = resource.full_url, resource.id
+            match = _ABSOLUTE.match(url) if url and url.startswith("http") else None
             if match and (match[2], match[3]) != (resource.type, own_id):
-                self._by_name[match[2], match[3]].append(resource)
-        if own_id:
-            self._by_name[resource.type, own_id].append(resource)
+                found[match[2], match[3]].append(resource)
+            if own_id and resource.root is None:
+                found[resource.type, own_id].append(resource)
+        return found
+
+    @cached_property
+    def _by_identifier(self) -> Mapping[tuple[str, str], list[Resource]]:
+        """(system, value)."""
+        found: dict[tuple[str, str], list[Resource]] = defaultdict(list)
+        for resource in self.resources:
+            for key in identifier_keys(resource.body):
+                found[key].append(resource)
+        return found
+
+    @cached_property
+    def _contained(self) -> Mapping[tuple[int, str], list[Resource]]:
+        """(resource that contains it, id)."""
+        found: dict[tuple[int, str], list[Resource]] = defaultdict(list)
+        for resource in self.resources:
+            if resource.root is not None and resource.id:
+                found[id(resource.root), resource.id].append(resource)
+        return found
 
     def of_type(self, *types: str) -> list[Resource]:
         return [resource for resource in self.resources if resource.type in types]

@@ -140,7 +140,10 @@ class _Conversion:
                     person.plain["secret"] = True
         for person in self.people:
             person.plain["secret"] = person.plain["secret"] or everybody
-        hidden = {_door(home) for person in self.people if person.plain["secret"] for home in _homes(person)} - {None}
+        secret = [person for person in self.people if person.plain["secret"]]
+        if not secret:
+            return
+        hidden = {_door(home) for person in secret for home in _homes(person)} - {None}
         for person in self.people:  # who lives behind a secret door gives it away
             person.plain["secret"] = person.plain["secret"] or any(_door(home) in hidden for home in _homes(person))
         for home in (self.scene.get("address", {}), self.ours.get("order", {}).get("address", {})):
@@ -358,10 +361,10 @@ class _Conversion:
                 paths[spoken(resource.type)] = None
             else:
                 narrative: Any = resource.body.get("text")
-                kind = spoken(resource.type)
                 if isinstance(narrative, dict) and narrative.get("status") == "additional":
-                    paths[f"{kind}.text"] = None
-                paths.update(dict.fromkeys(self.reading.unread(resource.body, kind)))
+                    paths[f"{spoken(resource.type)}.text"] = None
+                for path in self.reading.unread(resource.body, resource.type):
+                    paths[path] = None
         return list(paths)
 
 

@@ -83,7 +83,8 @@ def persons(reading: Reading, index: Index, used: Iterable[Resource], subject: R
         else:
             _merge(twin, person)
     for resource in order:
-        found += _contacts(reading, found, resource)
+        if "contact" in resource.body:
+            found += _contacts(reading, found, resource)
     names = [person.known_as for person in found]
     whole = None not in names and len(set(names)) == len(names)
     for number, person in enumerate(found, start=1):
@@ -268,9 +269,12 @@ def _relations(person: Person, found: list[Person]) -> list[Plain]:
     relations: list[Plain] = []
     for standing in person.standing:
         to = owner(found, standing.to)
-        relation = compact({"to": to.plain["id"] if to is not None else None, "code": standing.code})
-        relation |= {} if standing.custody is None else {"custody": standing.custody}
-        if to is not None and to is not person and relation not in relations:
+        if to is None or to is person:
+            continue
+        relation = {"to": to.plain["id"], "code": standing.code} if standing.code else {"to": to.plain["id"]}
+        if standing.custody is not None:
+            relation["custody"] = standing.custody
+        if relation not in relations:
             relations.append(relation)
     return relations
 

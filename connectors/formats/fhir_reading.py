@@ -254,11 +254,11 @@ class Reading:
         self._seen[id(node)].add("_" + name)
         return value
 
-    def unread(self, node: Node, path: str) -> list[str]:
-        """Paths of what of a resource was not looked at, without positions and without values."""
+    def unread(self, node: Node, kind: str) -> list[str]:
+        """Paths of what of a resource of this kind was not looked at, without positions and without values."""
         found: list[str] = []
         if id(node) not in self._whole:
-            self._collect(found, node, (None, path), aside=_AT_ROOT)
+            self._collect(found, node, (None, kind), aside=_AT_ROOT)
         return found
 
     def _collect(self, found: list[str], node: Node, path: _Steps, aside: Collection[str] = _ASIDE) -> None:
@@ -304,7 +304,7 @@ def _written(steps: _Steps) -> str:
     while here is not None:
         here, step = here
         if here is None:
-            parts.append(step)
+            parts.append(spoken(step))
         else:
             parts.append(f".{spoken(step)}" if isinstance(step, str) else f":{_url(step)}")
     return _cut("".join(reversed(parts)))
