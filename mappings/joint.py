@@ -64,26 +64,33 @@ class Joint:
     @property
     def source(self) -> str:
         """The Python that runs, for who wants to see it."""
-        return self._written[0]
+        return self._written()[0]
 
     @property
     def asked(self) -> tuple[str, ...]:
         """The expressions that take the engine."""
-        return self._written[2]
+        return self._written()[2]
 
-    @cached_property
     def _written(self) -> tuple[str, Mapping[str, Any], tuple[str, ...]]:
         writing = _Writing(self._functions, self._books)
         return writing.function(self._rules, self._shape), writing.constants, tuple(writing.asked)
 
     @cached_property
     def _function(self) -> Callable[..., dict[str, Any]]:
-        source, constants, _ = self._written
+        try:
+            source, constants, _ = self._written()
+        except NotRead:
+            return _too_large
         names: dict[str, Any] = {**vars(plain_run), **constants}
         # our own text: of a mapping it holds names and literals as `repr` writes them, and nothing as it stands there
         exec(compile(source, "<mapping>", "exec"), names)  # noqa: S102
         function: Callable[..., dict[str, Any]] = names["mapped"]
         return function
+
+
+def _too_large(*_: object) -> dict[str, Any]:
+    """For rules that make no function."""
+    raise NotPlain
 
 
 @dataclass(frozen=True, slots=True)

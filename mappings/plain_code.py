@@ -20,7 +20,10 @@ TEXT: Final = Shape(scalars={"string"})
 TRUTH: Final = Shape(scalars={"boolean"})
 WHOLE_NUMBER: Final = Shape(scalars={"integer"})
 CLOSED: Final = Shape(anything=True)  # nothing is known of it, but for handing it on
-_DEEPEST: Final = 8  # that two shapes are laid together; a schema may contain itself
+_MOST_LINES: Final = 40_000  # of one mapping: ten times what our largest takes
+_DEEPEST: Final = 60  # blocks in each other: Python takes 100
+_MOST_LOOPS: Final = 15  # of them: Python takes 20
+_TOGETHER: Final = 8  # how deep two shapes are laid together; a schema may contain itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +104,15 @@ class Writer:
         self.constants: dict[str, Any] = {}
         self.before: dict[str, str] = {}  # what is worked out once per message: code → name
         self._depth = 1
+        self._written = 0
+        self._loops = 0  # that we are in
         self._names = 0
         self._known: list[dict[tuple[str, str], Value]] = [{}]  # what was read, for each block that we are in
 
     def line(self, text: str) -> None:
+        self._written += 1
+        if self._written > _MOST_LINES:
+            raise NotRead
         self.lines.append(f"{' ' * self._depth}{text}")
 
     def new(self, letter: str = "v") -> str:
@@ -127,11 +135,14 @@ class Writer:
     def inside(self, head: str) -> Iterator[None]:
         """A block under `head`."""
         self.line(head)
+        loops = self._loops
+        self._loops += head.startswith("for ")
         with self._deeper():
             before = len(self.lines)
             yield
             if len(self.lines) == before:
                 self.line("pass")
+        self._loops = loops
 
     @contextmanager
     def aside(self) -> Iterator[list[str]]:
@@ -151,16 +162,18 @@ class Writer:
     def trying(self) -> Iterator[None]:
         """Nothing of it counts when it raises."""
         lines, known = len(self.lines), [dict(each) for each in self._known]
-        depth = self._depth
+        depth, loops = self._depth, self._loops
         try:
             yield
         except NotRead:
             del self.lines[lines:]
-            self._known, self._depth = known, depth
+            self._known, self._depth, self._loops = known, depth, loops
             raise
 
     @contextmanager
     def _deeper(self) -> Iterator[None]:
+        if self._depth > _DEEPEST or self._loops > _MOST_LOOPS:
+            raise NotRead
         self._depth += 1
         self._known.append({})
         try:
@@ -249,7 +262,7 @@ def both(one: Shape, other: Shape, depth: int = 0) -> Shape:
         return one
     try:
         kind = kind_of(one)
-        if kind != kind_of(other) or depth > _DEEPEST:
+        if kind != kind_of(other) or depth > _TOGETHER:
             return CLOSED
     except NotRead:
         return CLOSED
