@@ -199,6 +199,7 @@ class _Compiling:
                 blame("whole-read", "reads its whole input; that takes a written `reason`")
             reads = True
         root, parent = expression.reads_binding("root"), expression.reads_binding("parent")
+        expression.set_aside()
         return Compiled(expression, names & VARIABLES, frozenset(), reads, root, parent)
 
 

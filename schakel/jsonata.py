@@ -38,41 +38,53 @@ class JsonataError(SchakelError):
 class Expression:
     """A compiled expression. Safe to share between threads."""
 
-    __slots__ = ("_compiled", "source")
+    __slots__ = ("_compiled", "_functions", "source")
 
     def __init__(self, source: str, functions: HostFunctions | None = None) -> None:
         """`functions`: what the expression may call by `$name`; those that it mentions are made known to it here, once.
 
         Raises JsonataError on a syntax error and on `$eval` (a mapping is not to run what a message says)."""
         self.source = source
-        try:
-            self._compiled = jlens.Expression(source)
-        except jlens.JlensError as error:
-            raise JsonataError(error.code, error.position) from None
-        for name, function in (functions or {}).items():
-            if f"${name}" in source:  # each that is made known costs a little at every evaluation
-                self._compiled.register_function(name, function)
-        if self._compiled.reads().get("everyBinding"):
+        self._functions = functions
+        self._compiled: Any = None
+        if self._made().reads().get("everyBinding"):
             raise JsonataError("eval-refused", None)
+
+    def _made(self) -> Any:
+        if self._compiled is None:
+            try:
+                made = jlens.Expression(self.source)
+            except jlens.JlensError as error:
+                raise JsonataError(error.code, error.position) from None
+            for name, function in (self._functions or {}).items():
+                if f"${name}" in self.source:  # each that is made known costs a little at every evaluation
+                    made.register_function(name, function)
+            self._compiled = made
+        return self._compiled
+
+    def set_aside(self) -> None:
+        """It is right and may never be used: until then its text is all that is kept of it. A mapping has hundreds, of
+        eight kilobytes each, that are run only where a message does not fit; made again in some microseconds."""
+        self._compiled = None
 
     def reads(self) -> dict[str, Any]:
         """The static read-set of the input: `True` for a whole value, a dict of fields otherwise; {} for nothing."""
-        read = self._compiled.reads().get("input", {})
+        read = self._made().reads().get("input", {})
         return {"": True} if read is True else dict(read)
 
     def names(self) -> frozenset[str]:
         """The variables and host functions (`$name`) that it takes from outside."""
-        return frozenset(self._compiled.reads()["bindings"])
+        return frozenset(self._made().reads()["bindings"])
 
     def reads_binding(self, name: str) -> Any:
         """What is read of the binding `$name`: None, True or a dict of fields."""
-        return self._compiled.reads()["bindings"].get(name)
+        return self._made().reads()["bindings"].get(name)
 
     def evaluate(self, document: Any, bindings: dict[str, Any] | None = None, *, now: datetime | None = None) -> Any:
         """The value, or None when undefined or null. `now` pins the clock. Raises JsonataError; an exception of a
         host function passes through."""
         try:
-            return self._compiled.evaluate(document, bindings, now=now, seed=0, **LIMITS)
+            return self._made().evaluate(document, bindings, now=now, seed=0, **LIMITS)
         except jlens.JlensError as error:
             raise JsonataError(error.code, error.position) from None
 
