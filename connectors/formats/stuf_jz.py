@@ -24,7 +24,7 @@ from connectors.formats import stuf_jz_reply as replies
 from connectors.formats.stuf_jz_header import Found, Header, find_message, is_stuf, read_header, soap_message
 from connectors.formats.stuf_jz_read import JZ, Schema, convert
 from connectors.formats.stuf_jz_word import answer_of, word_of
-from connectors.formats.stuf_jz_write import write_message
+from connectors.formats.stuf_jz_write import Part, part_of, write_message
 from connectors.formats.stuf_jz_xsd import XsdCheck
 from connectors.formats.xml import local_name, parse, starts_like_xml
 from schakel.errors import Finding, Malformed, Refusal, UnsupportedFormat
@@ -60,6 +60,7 @@ class StufJeugdzorg:
         """`schemas`: a folder with the standard's own XSDs in `gm`, `vt` and `vv`; then what comes in is checked with
         them too. Raises ConfigurationError when they cannot be read."""
         self._shapes: dict[str, Schema] = {message: _shape(file) for message, file in _WRITTEN.items()}
+        self._parts: dict[str, Part] = {}  # those of them that were written, by kind
         self._xsd = None if schemas is None else XsdCheck(schemas)
         self._lock = threading.Lock()
 
@@ -127,7 +128,8 @@ class StufJeugdzorg:
     def write(self, document: Mapping[str, Any]) -> bytes:
         """A document as `read` gives it, as plain XML. Raises KeyError for a function that is not known here."""
         kind = document["stuurgegevens"]["functie"]
-        return write_message(document, self._shapes[kind], kind)
+        part = self._parts.get(kind) or self._parts.setdefault(kind, part_of(self._shapes[kind]))
+        return write_message(document, part, kind)
 
     def accepted(self, envelope: Envelope, receipt: Receipt, *, now: datetime, hub_oin: str) -> Reply:
         """Bv03; for a message that we had already Fo03 StUF016."""

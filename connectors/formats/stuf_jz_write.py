@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from lxml import etree
@@ -16,67 +17,107 @@ from lxml import etree
 from connectors.formats.stuf_jz_read import JZ, NAMESPACES, STUF, XSI, Schema
 
 
-def write_message(document: Mapping[str, Any], schema: Schema, kind: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What the schema says of one element, worked out once. `parts`: of an object, in the order of the standard."""
+
+    name: str  # in the document
+    tag: str
+    repeats: bool
+    extra: bool  # the group of elements that the standard leaves to agreement
+    required: bool  # an object that must be there, and whose own parts may lack a value
+    needed: bool  # must be there, if need be without value
+    entity: str | None
+    plain: bool  # holds no reason for having no value
+    dated: bool  # says which of its digits are not known
+    reasons: bool  # lists why elements below it have no value
+    parts: tuple[Part, ...] | None  # None: a text
+
+    @property
+    def always(self) -> bool:
+        return self.required or self.needed
+
+
+def part_of(schema: Schema, name: str = "", *, required: bool = False, needed: bool = False) -> Part:
+    """The part that a schema describes, with all below it; the root has no name."""
+    one = schema["items"] if schema.get("type") == "array" else schema
+    extra, of_parts = schema.get("x-kind") == "extra", one.get("type") == "object"
+    musts, present = one.get("required", ()), one.get("x-present", ())
+    return Part(
+        name=name,
+        tag="" if extra or not name else f"{{{NAMESPACES[one['x-ns']]}}}{one.get('x-name', name)}",
+        repeats=schema.get("type") == "array",
+        extra=extra,
+        required=required and of_parts,
+        needed=needed,
+        entity=one.get("x-entiteittype"),
+        plain=bool(one.get("x-plain")),
+        dated=one.get("x-kind") == "date-with-indicator",
+        reasons=of_parts and "zonderWaarde" in one["properties"],
+        parts=tuple(
+            part_of(each, below, required=below in musts, needed=below in present)
+            for below, each in one["properties"].items()
+            if each.get("x-kind") != "without-value"
+        )
+        if of_parts and not extra
+        else None,
+    )
+
+
+def write_message(document: Mapping[str, Any], root: Part, kind: str) -> bytes:
     """The XML bytes. The same document gives the same bytes; what the schema does not know is not written."""
     message = etree.Element(f"{{{JZ}}}{kind}", nsmap={**NAMESPACES, "xsi": XSI})
-    _object(message, document, schema, {}, "")
+    _object(message, document, root, {}, "")
     return etree.tostring(message, xml_declaration=True, encoding="UTF-8")
 
 
 def _object(
-    element: etree._Element, value: Mapping[str, Any], schema: Schema, reasons: Mapping[str, str], place: str
+    element: etree._Element, value: Mapping[str, Any], part: Part, reasons: Mapping[str, str], place: str
 ) -> None:
     """`reasons`: why an element has no value, by its path from the object that lists them; `place`: our path there."""
-    if "x-entiteittype" in schema:
-        element.set(f"{{{STUF}}}entiteittype", schema["x-entiteittype"])
-    if "zonderWaarde" in schema["properties"]:
+    if part.entity is not None:
+        element.set(f"{{{STUF}}}entiteittype", part.entity)
+    if part.reasons:
         reasons = {each["element"]: each["reden"] for each in value.get("zonderWaarde", ())}
         place = ""
-    for name, part in schema["properties"].items():
-        where = f"{place}/{name}" if place else name
-        if part.get("x-kind") == "without-value":
+    for below in part.parts or ():
+        name = below.name
+        if name not in value and not reasons and not below.always:
             continue
-        if part.get("x-kind") == "extra":
+        if below.extra:
             _extra(element, value.get(name, ()))
             continue
-        repeats = part["type"] == "array"
-        one = part["items"] if repeats else part
-        values = value.get(name, []) if repeats else [value[name]] if name in value else []
+        where = f"{place}/{name}" if place else name
+        values = value.get(name, []) if below.repeats else [value[name]] if name in value else []
         for index, each in enumerate(values, start=1):
-            _value(element, name, each, one, reasons, f"{where}[{index}]" if repeats else where)
-        if not values and one["type"] == "object" and name in schema.get("required", ()):
-            _value(element, name, {}, one, reasons, where)  # must be there, and its own parts may lack a value
+            _value(element, each, below, reasons, f"{where}[{index}]" if below.repeats else where)
+        if not values and below.required:
+            _value(element, {}, below, reasons, where)
         elif not values:
-            _absent(element, name, one, reasons.get(f"{where}[1]" if repeats else where), name in _needed(schema))
+            _absent(element, below, reasons.get(f"{where}[1]" if below.repeats else where))
 
 
-def _needed(schema: Schema) -> tuple[str, ...]:
-    return tuple(schema.get("x-present", ()))
-
-
-def _value(
-    parent: etree._Element, name: str, value: Any, schema: Schema, reasons: Mapping[str, str], place: str
-) -> None:
-    element = _child(parent, name, schema)
-    if schema["type"] == "object":
-        _object(element, value, schema, reasons, place)
+def _value(parent: etree._Element, value: Any, part: Part, reasons: Mapping[str, str], place: str) -> None:
+    element = etree.SubElement(parent, part.tag)
+    if part.parts is not None:
+        _object(element, value, part, reasons, place)
         return
     element.text = _writable(str(value))
-    if schema.get("x-kind") == "date-with-indicator":
+    if part.dated:
         unknown = _UNKNOWN.get(_zeroes(element.text))
         if unknown is not None:
             element.set(f"{{{STUF}}}indOnvolledigeDatum", unknown)
 
 
-def _absent(parent: etree._Element, name: str, schema: Schema, reason: str | None, needed: bool) -> None:
+def _absent(parent: etree._Element, part: Part, reason: str | None) -> None:
     """An element without value: when the document says why, or when the standard wants it there all the same."""
-    if reason is None and not needed:
+    if reason is None and not part.needed:
         return
-    element = _child(parent, name, schema)
+    element = etree.SubElement(parent, part.tag)
     element.set(f"{{{XSI}}}nil", "true")
-    if "x-entiteittype" in schema:
-        element.set(f"{{{STUF}}}entiteittype", schema["x-entiteittype"])
-    elif schema["type"] != "object" and not schema.get("x-plain"):
+    if part.entity is not None:
+        element.set(f"{{{STUF}}}entiteittype", part.entity)
+    elif part.parts is None and not part.plain:
         element.set(f"{{{STUF}}}noValue", reason or UNKNOWN)
 
 
@@ -89,13 +130,9 @@ def _extra(parent: etree._Element, extras: Any) -> None:
         element.text = _writable(extra.get("waarde", ""))
 
 
-def _child(parent: etree._Element, name: str, schema: Schema) -> etree._Element:
-    return etree.SubElement(parent, f"{{{NAMESPACES[schema['x-ns']]}}}{schema.get('x-name', name)}")
-
-
 def _writable(text: str) -> str:
     """XML 1.0 has no words for most control characters: they would make the whole message unreadable."""
-    return _NOT_IN_XML.sub("\ufffd", text)
+    return text if text.isascii() and text.isprintable() else _NOT_IN_XML.sub("\ufffd", text)
 
 
 UNKNOWN: Final = "waardeOnbekend"
