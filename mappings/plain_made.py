@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mappings.expression import Choice, List, NotRead, Object, Operation
+from mappings.expression import Choice, List, Node, NotRead, Object, Operation
 from mappings.plain_code import (
     CLOSED,
     TEXT,
@@ -29,14 +29,16 @@ from mappings.shape import Shape
 def operation(plain: Writes, node: Operation, scope: Scope, nulls: bool) -> Value:
     if is_decided(node):
         return Value(f"(not not {plain.test(node, scope)})", TRUTH, sure=True, atom=False)
+    if node.sign == "&":
+        parts = [plain.bound(as_one(plain.value(each, scope))) for each in _joined(node)]
+        sure = [kinds(part.shape) == {"string"} and part.sure for part in parts]
+        code = f"{'glued' if all(sure) else 'joined'}({', '.join(part.code for part in parts)})"
+        return Value(code, TEXT, sure=True, atom=False)
     one, other = (plain.bound(as_one(plain.value(each, scope))) for each in (node.left, node.right))
     missing = " or ".join([*one.missing, *other.missing])
     if node.sign in ORDERED:
         test = order(one, node.sign, other)
         return Value(f"(None if {missing} else {test})" if missing else test, TRUTH, sure=not missing, atom=False)
-    if node.sign == "&":
-        kinds(one.shape), kinds(other.shape)
-        return Value(f"joined({one.code}, {other.code})", TEXT, sure=True, atom=False)
     if node.sign in ("+", "-"):
         if one.shape.scalars != {"integer"} or other.shape.scalars != {"integer"}:
             raise NotRead
@@ -44,6 +46,13 @@ def operation(plain: Writes, node: Operation, scope: Scope, nulls: bool) -> Valu
         code = f"None if {missing} else {code}" if missing else code
         return Value(f"({code})", WHOLE_NUMBER, sure=not missing, atom=False)
     raise NotRead
+
+
+def _joined(node: Node) -> tuple[Node, ...]:
+    """The parts of `a & b & …`."""
+    if isinstance(node, Operation) and node.sign == "&":
+        return (*_joined(node.left), *_joined(node.right))
+    return (node,)
 
 
 def choice(plain: Writes, node: Choice, scope: Scope, nulls: bool) -> Value:

@@ -119,6 +119,11 @@ def joined(*parts: Any) -> str:
     return _not_too_long("".join([part if part.__class__ is str else text_of(part) for part in parts]))
 
 
+def glued(*parts: str) -> str:
+    """`&` of texts that are there."""
+    return _not_too_long("".join(parts))
+
+
 def join(values: Sequence[str] | None, between: str) -> str | None:
     if values is None or isinstance(values, str):
         return values
