@@ -104,7 +104,10 @@ async def _serve_until_told(hub: Hub, parts: frozenset[Part]) -> None:
 
 def _door(hub: Hub) -> tuple[DoorServer, socket.socket]:
     """It listens once it is whole: whoever gets a connection gets an answer."""
-    from api.server import door
+    from api.lean import models_when_used
+
+    with models_when_used():
+        from api.server import door
 
     server = door(hub)
     return server, _listen(hub.settings.host, hub.settings.port)

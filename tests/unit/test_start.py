@@ -68,3 +68,18 @@ def test_a_part_has_loaded_what_it_needs_and_no_more(part: str, environment: Map
     assert loaded & NOBODY == set()
     assert loaded & DOOR == PARTS[part]
     assert "schakel.dispatch" in loaded
+
+
+def test_the_models_of_an_undemanded_document_wait_and_work_when_it_is_asked_for() -> None:
+    program = (
+        "from api.lean import models_when_used\n"
+        "with models_when_used():\n"
+        "    import api.server\n"
+        "from fastapi.openapi.models import Components\n"
+        "from pydantic import BaseModel\n"
+        "print(Components.__pydantic_complete__, dict(BaseModel.model_config))\n"
+        "from api.app import openapi_document\n"
+        "print(openapi_document()['info']['title'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=90, check=True)
+    assert done.stdout.splitlines() == ["False {}", "Schakel"]
