@@ -197,8 +197,7 @@ def _merge(plain: Writes, nodes: Nodes, scope: Scope) -> Value:
         raise NotRead
     if all(isinstance(part, Object) for part in node.parts):
         fields = [field for part in node.parts if isinstance(part, Object) for field in part.fields]
-        names = [name.value for name, _ in fields if isinstance(name, Literal)]
-        if len(set(names)) == len(fields):
+        if len({plain.value(name, scope).literal for name, _ in fields}) == len(fields):
             return plain.value(Object(tuple(fields)), scope)
     parts = [_bound(plain, part, scope) for part in node.parts]
     found: dict[str, Shape] = {}

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mappings.expression import Choice, List, Node, NotRead, Object, Operation
+from mappings.expression import Call, Choice, List, Node, NotRead, Object, Operation, Variable
 from mappings.plain_code import (
     CLOSED,
     TEXT,
@@ -48,6 +48,17 @@ def operation(plain: Writes, node: Operation, scope: Scope, nulls: bool) -> Valu
     raise NotRead
 
 
+def _knowing(test: Node, scope: Scope) -> Scope:
+    """The scope of what is done when the test holds: a variable that exists is there."""
+    if isinstance(test, Call) and test.name == "exists" and len(test.arguments) == 1:
+        (variable,) = test.arguments
+        if isinstance(variable, Variable) and variable.name:
+            value = scope.variables[variable.name]
+            if isinstance(value, Value) and not value.listed:
+                return scope.knowing(variable.name, replace(value, sure=True))
+    return scope
+
+
 def _joined(node: Node) -> tuple[Node, ...]:
     """The parts of `a & b & …`."""
     if isinstance(node, Operation) and node.sign == "&":
@@ -58,7 +69,7 @@ def _joined(node: Node) -> tuple[Node, ...]:
 def choice(plain: Writes, node: Choice, scope: Scope, nulls: bool) -> Value:
     test = plain.test(node.test, scope)
     with plain.writer.aside() as then:
-        one = plain.value(node.then, scope, nulls=nulls)
+        one = plain.value(node.then, _knowing(node.test, scope), nulls=nulls)
     with plain.writer.aside() as otherwise:
         other = UNDEFINED if node.otherwise is None else plain.value(node.otherwise, scope, nulls=nulls)
     shape = other.shape if _nothing(one) else one.shape if _nothing(other) else both(one.shape, other.shape)

@@ -199,7 +199,13 @@ TESTS = st.deferred(
         st.builds("{} {} {}".format, TEXTS, st.sampled_from(["=", "!=", "<", ">=", "in"]), TEXTS),
     )
 )
+EXTENSION = (
+    '( $e := function($u, $t, $v) {{ $exists($v) ? $merge([{{"url": $u}}, {{$t: $v}}]) }}; [$e("a", "b", {}), {}] )'
+)
 OBJECTS = st.one_of(
+    st.builds(EXTENSION.format, TEXTS, TEXTS),
+    st.builds(EXTENSION.format, NUMBERED, LISTS),
+    st.builds("[{}, {}]".format, TEXTS, TEXTS),
     st.builds('{{"a": {}, "b": {}, "c": {}}}'.format, TEXTS, LISTS, NUMBERED),
     st.builds('$merge([{{"a": {}}}, {{"b": {}}}])'.format, TEXTS, TESTS),
     st.builds('$merge([{{"a": {}}}, {} ? {{"a": "z", "b": 1}}])'.format, TEXTS, TESTS),
