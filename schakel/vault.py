@@ -26,7 +26,6 @@ import zstandard
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from schakel.errors import ConfigurationError, Finding, Tampered
 
@@ -193,7 +192,7 @@ class CheckpointKey:
     @property
     def public(self) -> bytes:
         """32 bytes; safe to hand to an auditor."""
-        return self._private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        return self._private.public_key().public_bytes_raw()
 
     def sign(self, message: bytes) -> bytes:
         return self._private.sign(message)

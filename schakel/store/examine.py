@@ -9,10 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-import apsw
-
 from schakel.errors import ConfigurationError, Finding
-from schakel.store.engine_sqlite import open_connection
 from schakel.store.rows import maybe_moment
 
 NEWEST_AUDIT: Final = "SELECT at FROM audit ORDER BY id DESC LIMIT 1"
@@ -40,6 +37,10 @@ class Examined:
 
 def examine_sqlite(path: Path) -> Examined:
     """Raises ConfigurationError when it cannot be read."""
+    import apsw  # here, as below: a hub on PostgreSQL does without it
+
+    from schakel.store.engine_sqlite import open_connection
+
     try:
         db = open_connection(path, busy_ms=10_000)
     except apsw.Error:

@@ -35,7 +35,7 @@ NOBODY: Final = frozenset(
     {
         "typer", "rich", "schakel.cli.commands", "schakel.demo",
         "jsonschema", "jsonschema_rs", "fhir", "fhir_core", "openpyxl", "stdnum", "jsonatapy", "holidays",
-        "api.openapi", "api.models",
+        "api.openapi", "api.models", "cryptography.x509", "cryptography.hazmat.primitives.serialization",
         "psycopg", "psycopg_pool", "pika", "aiosmtplib", "aiohttp", "httpx2", "prometheus_client", "api.watch",
     }
 )  # fmt: skip
@@ -83,3 +83,10 @@ def test_the_models_of_an_undemanded_document_wait_and_work_when_it_is_asked_for
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=90, check=True)
     assert done.stdout.splitlines() == ["False {}", "Schakel"]
+
+
+@pytest.mark.parametrize(("store", "other"), [("sqlite", "psycopg"), ("postgres", "apsw")])
+def test_a_store_does_not_bring_the_library_of_the_other(store: str, other: str) -> None:
+    program = f"import sys, schakel.store.{store}\nprint({other!r} in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=90, check=True)
+    assert done.stdout.strip() == "False"
