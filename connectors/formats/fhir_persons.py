@@ -118,13 +118,13 @@ def _linked(index: Index, order: Iterable[Resource]) -> dict[int, set[int]]:
 
 def _twin(found: list[Person], linked: dict[int, set[int]], person: Person) -> Person | None:
     """The person that this one is too: linked and not with another BSN, or with the same BSN and nothing against it."""
-    same = linked[id(person.resources[0])]
+    same = linked.get(id(person.resources[0]), ())
     number = person.plain.get("bsn")
     for other in found:
         known = other.plain.get("bsn")
         if number is not None and number == known and _agree(person.plain, other.plain):
             return other
-        if any(id(each) in same for each in other.resources) and (number is None or known is None):
+        if same and any(id(each) in same for each in other.resources) and (number is None or known is None):
             return other
     return None
 
@@ -348,13 +348,12 @@ def _language(reading: Reading, spoken: Iterable[Node]) -> tuple[str | None, str
     """(language, what is noted with it), the preferred one first."""
     if not spoken:
         return None, None
-    for item in sorted(spoken, key=lambda item: item.get("preferred") is not True)[:1]:
-        reading.touch(item, "preferred")
-        concept = reading.node(item, "language")
-        code = next((token.partition("|")[2] for token in tokens(reading, concept)), None)
-        note = reading.text(reading.extension(item, COMMENT), "valueString")
-        return label(reading, concept) or code, note
-    return None, None
+    item = min(spoken, key=lambda each: each.get("preferred") is not True)
+    reading.touch(item, "preferred")
+    concept = reading.node(item, "language")
+    code = next((token.partition("|")[2] for token in tokens(reading, concept)), None)
+    note = reading.text(reading.extension(item, COMMENT), "valueString")
+    return label(reading, concept) or code, note
 
 
 def _contacts(reading: Reading, found: list[Person], resource: Resource) -> list[Person]:
