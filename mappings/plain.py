@@ -53,6 +53,7 @@ from mappings.plain_made import array, choice, made_object, operation
 from mappings.plain_tests import is_truth, tested
 from mappings.shape import Shape
 
+_LARGEST: Final = 2**53 - 1  # whole number that is the same in the engine
 _LITERALS: Final[Mapping[type, Shape]] = {str: TEXT, bool: TRUTH, int: WHOLE_NUMBER}
 
 
@@ -100,7 +101,7 @@ class Plain:
 
     def _literal(self, node: Literal, scope: Scope, nulls: bool) -> Value:
         shape = _LITERALS.get(type(node.value))
-        if shape is None:
+        if shape is None or (isinstance(node.value, int) and abs(node.value) > _LARGEST):
             raise NotRead
         return Value(repr(node.value), shape, sure=True, literal=node.value)
 
@@ -242,9 +243,11 @@ class Plain:
             return self._counted(scope.item, node, (), scope)
         of = self.value(node.of, scope)
         by = node.by
-        if isinstance(by, Range):
+        if isinstance(by, Range) and by.first <= by.last:
             return self._part(of, by)
         if isinstance(by, Literal) and type(by.value) is int:
+            if by.value < 0:
+                raise NotRead
             if not of.listed:
                 return of if by.value == 0 else UNDEFINED
             name = self.writer.new()

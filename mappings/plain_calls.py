@@ -132,7 +132,7 @@ def _join(plain: Writes, nodes: Nodes, scope: Scope) -> Value:
 def _contains(plain: Writes, nodes: Nodes, scope: Scope) -> Value:
     text = plain.bound(_text(plain, nodes[0], scope))
     if isinstance(nodes[1], Pattern):
-        pattern = re.compile(nodes[1].source.replace("$", r"\Z"), re.ASCII)
+        pattern = _pattern(nodes[1].source)
         code = f"{plain.writer.constant(pattern.search)}({text.code}) is not None"
     else:
         code = f"{_literal(nodes[1], str)!r} in {text.code}"
@@ -140,12 +140,25 @@ def _contains(plain: Writes, nodes: Nodes, scope: Scope) -> Value:
     return Value(code, TRUTH, sure=text.sure, atom=False)
 
 
+def _pattern(source: str) -> re.Pattern[str]:
+    """What means the same in Python. Raises NotRead."""
+    if "$" in source[:-1] or any(odd in source for odd in ("{,", "[]", "[^]")):
+        raise NotRead
+    try:
+        return re.compile(source.replace("$", r"\Z"), re.ASCII)
+    except re.error:
+        raise NotRead from None
+
+
 def _called(function: str, *kinds_: type) -> Callable[[Writes, Nodes, Scope], Value]:
     """A function of plain_run.py that takes a text and constants."""
 
     def call(plain: Writes, nodes: Nodes, scope: Scope) -> Value:
         text = _text(plain, nodes[0], scope)
-        rest = [repr(_literal(node, kind)) for node, kind in zip(nodes[1:], kinds_, strict=True)]
+        given = [_literal(node, kind) for node, kind in zip(nodes[1:], kinds_, strict=True)]
+        if "" in given[:1] or any(isinstance(each, int) and each < 0 for each in given):
+            raise NotRead  # an empty text to look for, or a place from the end
+        rest = [repr(each) for each in given]
         return Value(f"{function}({', '.join([text.code, *rest])})", TEXT, sure=text.sure, atom=False)
 
     return call
@@ -160,13 +173,11 @@ def _length(plain: Writes, nodes: Nodes, scope: Scope) -> Value:
 
 def _pad(plain: Writes, nodes: Nodes, scope: Scope) -> Value:
     text_node, width_node, sign_node = nodes
-    text, sign = plain.bound(_text(plain, text_node, scope)), _literal(sign_node, str)
+    text, sign = _text(plain, text_node, scope), _literal(sign_node, str)
     width = plain.value(width_node, scope).literal
     if not isinstance(width, int) or isinstance(width, bool) or len(sign) != 1 or abs(width) > LONGEST:
         raise NotRead
-    code = f"{text.code}.{'ljust' if width > 0 else 'rjust'}({abs(width)}, {sign!r})"
-    code = code if text.sure else f"(None if {text.code} is None else {code})"
-    return Value(code, TEXT, sure=text.sure, atom=False)
+    return Value(f"padded({text.code}, {width}, {sign!r})", TEXT, sure=text.sure, atom=False)
 
 
 def _type(plain: Writes, nodes: Nodes, scope: Scope) -> Value:

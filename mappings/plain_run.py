@@ -104,7 +104,7 @@ def copied(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def text_of(value: Any) -> str:
     """As `$string` and `&` have it; "" for undefined."""
     if value.__class__ is str:
-        return str(value)
+        return _not_too_long(value)
     if value is None:
         return ""
     if value is True or value is False:
@@ -137,30 +137,44 @@ def _not_too_long(text: str) -> str:
 
 
 def substring_before(text: str | None, sign: str) -> str | None:
-    return None if text is None else text.partition(sign)[0]
+    return None if text is None else _not_too_long(text).partition(sign)[0]
 
 
 def substring_after(text: str | None, sign: str) -> str | None:
     if text is None:
         return None
-    before, found, after = text.partition(sign)
+    before, found, after = _not_too_long(text).partition(sign)
     return after if found else before
 
 
 def substring(text: str | None, start: int, length: int) -> str | None:
-    return None if text is None else text[start : start + length]
+    return None if text is None else _not_too_long(text[start : start + length])
 
 
 def trimmed(text: str | None) -> str | None:
-    return None if text is None else _BLANKS.sub(" ", text).strip(" ")
+    return None if text is None else _BLANKS.sub(" ", _not_too_long(text)).strip(" ")
 
 
 def lowercase(text: str | None) -> str | None:
-    return None if text is None else text.lower()
+    return None if text is None else _not_too_long(text).lower()
 
 
 def replaced(text: str | None, old: str, new: str) -> str | None:
     return None if text is None else _not_too_long(text.replace(old, new))
+
+
+def precedes(one: str, other: str) -> bool:
+    """`<` of texts, by their UTF-16 as JavaScript has it."""
+    if one.isascii() or other.isascii():
+        return one < other
+    return one.encode("utf-16-be", "surrogatepass") < other.encode("utf-16-be", "surrogatepass")
+
+
+def padded(text: str | None, width: int, sign: str) -> str | None:
+    """`$pad`: to the left when `width` is less than nothing."""
+    if text is None:
+        return None
+    return _not_too_long(text.ljust(width, sign) if width > 0 else text.rjust(-width, sign))
 
 
 def number(text: str | None) -> int | None:

@@ -147,4 +147,7 @@ def order(one: Value, sign: str, other: Value) -> str:
     """The comparison of two texts or two numbers that are there."""
     if kinds(one.shape) != kinds(other.shape) or kinds(one.shape) not in ({"string"}, {"number"}):
         raise NotRead
-    return f"({one.code} {sign} {other.code})"
+    if kinds(one.shape) == {"number"}:
+        return f"({one.code} {sign} {other.code})"
+    first, second = (one, other) if sign in ("<", ">=") else (other, one)
+    return f"({'not ' if '=' in sign else ''}precedes({first.code}, {second.code}))"

@@ -62,7 +62,9 @@ BASE = load_mapping(Path(mappings.__file__).parent / "referral_json", CodebookSh
 
 # -- documents ---------------------------------------------------------------------------------------------------------
 
-WORDS = st.sampled_from(["", "a", "b", "ja", "a|b", "u|a", " a  b ", "1990", "2026-11-14", "20261114"])
+WORDS = st.sampled_from(
+    ["", "a", "b", "ja", "a|b", "u|a", " a  b ", "1990", "2026-11-14", "20261114", "é\ufffd", "é😀"]
+)
 ODD = st.sampled_from([None, "", 3, 5.0, True, [], ["a"], [None], {}, {"x": 1}, [{}], [[]], "x"])
 
 

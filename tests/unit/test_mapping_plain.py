@@ -21,6 +21,7 @@ from mappings.mapping_file import RuleText, compile_rules
 from mappings.plain_run import LONGEST, NotPlain
 from mappings.shape import shape_of
 from mappings.survey import Place
+from schakel.errors import Unmappable
 from schakel.jsonata import Expression
 
 NOW = datetime(2026, 11, 16, 9, 0, tzinfo=UTC)
@@ -95,7 +96,24 @@ def test_what_is_not_known_is_not_read(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["open", "open.x", "strange", "a.c", "list.c = list.c", "a < b", "$sort(list.c)", "$map(list, $string)"]
+    "source",
+    [
+        "a[-1]",
+        '$replace(a, "", "x")',
+        '$substringBefore(a, "")',
+        "$substring(a, -2, 1)",
+        "$contains(a, /a$b/)",
+        "$contains(a, /a{2}{3}/)",
+        "b = 99999999999999999999",
+        "open",
+        "open.x",
+        "strange",
+        "a.c",
+        "list.c = list.c",
+        "a < b",
+        "$sort(list.c)",
+        "$map(list, $string)",
+    ],
 )
 def test_what_the_schema_leaves_open_takes_the_engine(source: str) -> None:
     joint = mapping_of({"to": "x", "from": source}).joint
@@ -174,3 +192,29 @@ def test_the_function_shows_its_rules_and_holds_no_text_of_them_as_it_stands() -
     assert "# 1 x" in mapping.joint.source
     assert "'\"; import os #'" in mapping.joint.source
     assert mapping.apply({}, now=NOW).document == {"x": '"; import os #', "y": "2026-11-16T09:00:00.000Z"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "$trim(a)",
+        "$lowercase(a)",
+        '$substringBefore(a, "|")',
+        '$substringAfter(a, "|")',
+        "$substring(a, 0, 290000)",
+        '$replace(a, "b", "c")',
+        '$pad(a, 5, "0")',
+        "$string(a)",
+        '$join([a, a], " ")',
+        "a & a",
+    ],
+)
+def test_a_text_beyond_the_limit_parks_whoever_makes_it(source: str) -> None:
+    mapping = mapping_of({"to": "x", "from": source})
+    assert mapping.joint is not None
+    assert mapping.joint.asked == ()
+    with pytest.raises(Unmappable) as parked:
+        mapping.apply({"a": "x" * 300_000}, now=NOW)
+    assert parked.value.cause == "mapping-limit"
+    with pytest.raises(Unmappable):
+        replace(mapping, joint=None).apply({"a": "x" * 300_000}, now=NOW)
