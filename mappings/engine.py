@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Runs mappings: a declared document in, the target's document out, with what was lost and by which versions.
 
-Everything is compiled once, at load; per message there is only evaluation. The output is a function of document,
-`now` and the files: made again later, it comes out the same.
+Everything is read and checked once, at load, and the rules are written as one function when the first message comes
+(mappings/joint.py). The output is a function of document, `now` and the files: made again later, it comes out the same.
 """
 
 from __future__ import annotations
