@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from schakel.records import AuditEntry
-
 if TYPE_CHECKING:
     from schakel.hub import Books, Hub
     from schakel.settings import Settings
@@ -63,4 +61,6 @@ async def opened_books() -> AsyncIterator[Books]:
 
 async def note(hub: Hub | Books, *, by: str, action: str, object: str, detail: str = "") -> None:
     """A row in the audit: an operator saw or did something."""
+    from schakel.records import AuditEntry  # here: a part that starts looks for no garbage while it loads this
+
     await hub.store.audit([AuditEntry(hub.clock.now(), f"operator:{by}", action, object, detail)])
