@@ -258,7 +258,9 @@ class _Run:
     def at_once(self, joint: Joint) -> dict[str, Any] | None:
         """All rules as one function. None: something is to be said about one of them, and that takes `rules`."""
         try:
-            return joint.apply(self.root, now=self.now, ask=self.ask, most_items=MAX_ITEMS, most=MAX_EVALUATIONS)
+            return joint.apply(
+                self.root, now=self.now, ask=self._ask_in_time, most_items=MAX_ITEMS, most=MAX_EVALUATIONS
+            )
         except NotPlain:
             return None
 
@@ -311,18 +313,24 @@ class _Run:
 
     def _evaluate(self, compiled: Compiled, scope: _Scope, *, test: bool = False) -> Any:
         self.evaluations += 1
-        used = time.thread_time()
-        if self.deadline is None:
-            self.deadline = used + MAX_SECONDS
-        if self.evaluations > MAX_EVALUATIONS or used > self.deadline:
+        if self.evaluations > MAX_EVALUATIONS:
             raise JsonataError("U1006", None)
-        value = self.ask(compiled, scope.item, scope.parent, scope.index)
+        value = self._ask_in_time(compiled, scope.item, scope.parent, scope.index)
         if test and value is not True and value is not False:
             raise JsonataError("not-boolean", None)
         return value
 
-    def ask(self, compiled: Compiled, item: Any, parent: Any, index: int | None) -> Any:
-        """What the engine makes of one expression. Raises JsonataError and Unfit."""
+    def _ask_in_time(self, compiled: Compiled, item: Any, parent: Any, index: int | None) -> Any:
+        """What the engine makes of one expression. Raises JsonataError, also when the message's time is over, and
+        Unfit."""
+        used = time.thread_time()
+        if self.deadline is None:
+            self.deadline = used + MAX_SECONDS
+        if used > self.deadline:
+            raise JsonataError("U1006", None)
+        return self._ask(compiled, item, parent, index)
+
+    def _ask(self, compiled: Compiled, item: Any, parent: Any, index: int | None) -> Any:
         bindings: dict[str, Any] = {name: self.functions[name] for name in compiled.functions}
         if "index" in compiled.variables and index is not None:
             bindings["index"] = index

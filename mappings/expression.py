@@ -297,7 +297,15 @@ class _Reading:
 def _path(left: Node, right: Node) -> Node:
     steps: list[Any] = [*(left.steps if isinstance(left, Path) else (left,))]
     steps += right.steps if isinstance(right, Path) else (right,)
+    if any(isinstance(_innermost(step), Literal) for step in steps):
+        raise NotRead  # a text in a path is a field of that name
     return Path(tuple(steps))
+
+
+def _innermost(step: Node) -> Node:
+    while isinstance(step, Filter):
+        step = step.of
+    return step
 
 
 def _filtered(left: Node, by: Node | None, position: str | None) -> Node:

@@ -205,9 +205,7 @@ _POSTCODE: Final = re.compile(r"^[1-9][0-9]{3}([A-Z]{2})?$", re.ASCII)
 
 
 # as we write them ourselves
-_UTC_MOMENT: Final = re.compile(
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z", re.ASCII
-)  # as we write it
+_UTC_MOMENT: Final = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z", re.ASCII)
 _WHOLE_DATE: Final = re.compile(r"^(?!9999)[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
 
 

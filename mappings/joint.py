@@ -4,7 +4,8 @@
 The function is written from the rules when the first message comes (`source` shows it). An expression that is not
 plain (mappings/plain.py) is asked of the engine where it stands. Whenever anything is not as expected (a code that is
 not in its book, a condition that is no truth value, a limit that is passed), nothing of this counts: the rules are run
-one by one, and the finding names the rule.
+one by one, and the finding names the rule. Of the engine's own limits two do not hold here, on the size of a value that
+is handed on and on the steps of one expression: a message is a megabyte at most, and what is gone through is counted.
 """
 
 from __future__ import annotations
@@ -55,8 +56,9 @@ class Joint:
 
     def apply(self, document: dict[str, Any], *, now: datetime, ask: Ask, most_items: int, most: int) -> dict[str, Any]:
         """The target's document, as the rules one by one give it. Raises NotPlain: they are to be run so."""
+        function = self._function
         try:
-            made: dict[str, Any] = self._function(document, now, ask, most_items, most)
+            made: dict[str, Any] = function(document, now, ask, most_items, most)
         except _SURPRISES:
             raise NotPlain from None
         return made
@@ -79,11 +81,11 @@ class Joint:
     def _function(self) -> Callable[..., dict[str, Any]]:
         try:
             source, constants, _ = self._written()
-        except NotRead:
+            names: dict[str, Any] = {**vars(plain_run), **constants}
+            # our own text: of a mapping it holds names and literals as `repr` writes them, nothing as it stands there
+            exec(compile(source, "<mapping>", "exec"), names)  # noqa: S102
+        except (NotRead, RecursionError, SyntaxError, MemoryError):  # Python has an end to what may lie in what
             return _too_large
-        names: dict[str, Any] = {**vars(plain_run), **constants}
-        # our own text: of a mapping it holds names and literals as `repr` writes them, and nothing as it stands there
-        exec(compile(source, "<mapping>", "exec"), names)  # noqa: S102
         function: Callable[..., dict[str, Any]] = names["mapped"]
         return function
 
@@ -199,7 +201,7 @@ class _Writing:
         writer, made, out = self._writer, self._writer.new("r"), self._writer.new("d")
         item, index = writer.new("e"), writer.new("n")
         if value.form == "raw" or (value.shape is CLOSED and not value.listed):
-            value = Value(f"listed({value.code})", CLOSED, "either", sure=True, atom=False)
+            value = Value(f"items_of({value.code})", CLOSED, "some", sure=True, atom=False)
         value = self._plain.bound(value)
         if not value.listed:
             writer.line(f"{made} = None")

@@ -160,7 +160,7 @@ class Plain:
         """`then` of every value, in one list."""
         made, item = self.writer.new("r"), self.writer.new("e")
         self.writer.line(f"{made} = []")
-        with self.writer.inside(f"for {item} in {walked(of)}:"):
+        with self.writer.inside(f"for {item} in {self.writer.counted(walked(of))}:"):
             value = then(Value(item, of.shape, sure=True))
             self.gather(made, value)
         self.writer.line(f"if len({made}) > {plain_run.MOST}: not_plain()")
@@ -259,7 +259,7 @@ class Plain:
             return self._when_it(of, lambda item: self._keeps(by, scope.at(item)))
         made, item = self.writer.new("r"), self.writer.new("e")
         self.writer.line(f"{made} = []")
-        with self.writer.inside(f"for {item} in {walked(of)}:"):
+        with self.writer.inside(f"for {item} in {self.writer.counted(walked(of))}:"):
             test = self._keeps(by, scope.at(Value(item, of.shape, sure=True)))
             self.writer.line(f"if {test}: {made}.append({item})")
         return Value(made, of.shape, "some", sure=True)
@@ -288,7 +288,7 @@ class Plain:
             raise NotRead
         made, item, position = self.writer.new("r"), self.writer.new("e"), self.writer.new("n")
         self.writer.line(f"{made} = []")
-        with self.writer.inside(f"for {position}, {item} in enumerate({walked(values)}):"):
+        with self.writer.inside(f"for {position}, {item} in enumerate({self.writer.counted(walked(values))}):"):
             found = Value(item, values.shape, sure=True)
             inner = scope.at(found).knowing(step.position, Value(position, WHOLE_NUMBER, sure=True))
             with self.writer.inside(f"if {self._keeps(step.by, inner)}:"):

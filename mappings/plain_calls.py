@@ -213,8 +213,8 @@ def _merge(plain: Writes, nodes: Nodes, scope: Scope) -> Value:
     parts = [_bound(plain, part, scope) for part in node.parts]
     found: dict[str, Shape] = {}
     for part in parts:
-        if part.listed or part.shape.anything or kind_of(part.shape) != "object":
-            raise NotRead
+        if part.listed or part.shape.anything or kind_of(part.shape) != "object" or not part.shape.closed:
+            raise NotRead  # what is not declared of one part would be taken for a field of another
         for name, shape in part.shape.fields.items():
             found[name] = both(found.get(name, shape), shape)
     codes = ", ".join(f"**{part.code}" if part.sure else f"**({part.code} or NOTHING)" for part in parts)
@@ -234,11 +234,8 @@ def _lookup(plain: Writes, nodes: Nodes, scope: Scope) -> Value:
     key = _text(plain, key_node, scope)
     if not table:
         return Value("None", CLOSED)
-    shapes = [_shape_of(each) for each in table.values()]
-    shape = shapes[0] if shapes else CLOSED
-    for each in shapes:
-        shape = both(shape, each) if kind_of(each) == "scalar" else shape
-    if any(set(each.fields) != set(shape.fields) for each in shapes):
+    shape, *others = (_shape_of(each) for each in table.values())
+    if not all(_same(shape, other) for other in others):
         raise NotRead
     found = f"{plain.writer.constant(table)}.get({key.code})"
     return Value(found if kind_of(shape) == "scalar" else f"copied({found})", shape, atom=False)
@@ -261,6 +258,13 @@ def _shape_of(constant: Any) -> Shape:
     return TEXT
 
 
+def _same(one: Shape, other: Shape) -> bool:
+    """Of constants."""
+    if one.is_object != other.is_object or one.fields.keys() != other.fields.keys():
+        return False
+    return all(_same(each, other.fields[name]) for name, each in one.fields.items())
+
+
 def constant_of(node: Object) -> Any:
     """An object of constants, to look things up in; no literal when it holds more."""
     try:
@@ -281,7 +285,7 @@ def _map(plain: Writes, nodes: Nodes, scope: Scope) -> Value:
     made, item, position = (plain.writer.new(letter) for letter in "ren")
     plain.writer.line(f"{made} = []")
     values = of.code if of.form == "some" else f"full({of.each})"
-    with plain.writer.inside(f"for {position}, {item} in enumerate({values}):"):
+    with plain.writer.inside(f"for {position}, {item} in enumerate({plain.writer.counted(values)}):"):
         known = (Value(item, of.shape, sure=True), Value(position, WHOLE_NUMBER, sure=True))
         inner = scope
         for name, value in zip(function.parameters, known, strict=False):
@@ -347,8 +351,9 @@ class Host:
 
     def call(self, name: str, arguments: Sequence[Value]) -> Value:
         """Raises NotRead."""
-        if name == "code" and len(arguments) == 2 and arguments[0].literal in self._books:
-            return self.code(self._books[arguments[0].literal], arguments[1])
+        book = arguments[0].literal if name == "code" and len(arguments) == 2 else None
+        if isinstance(book, str) and book in self._books:
+            return self.code(self._books[book], arguments[1])
         if name not in self._functions:
             raise NotRead
         if name in _GIVES and len(arguments) == 1:
@@ -367,7 +372,7 @@ class Host:
     def code(self, book: Codebook, value: Value) -> Value:
         """`$code(book, value)`: of a list each."""
         shape, some = _of_book(book)
-        translate, missing = self.translation(book), "None"
+        translate = self.translation(book)
         if not value.listed:
             kinds(value.shape)
             code = (
@@ -381,7 +386,7 @@ class Host:
         each = f"[{translate(item)} for {item} in {value.code}]"
         if value.sure:
             return replace(value, code=each if some else f"full({each})", shape=shape, atom=False)
-        each = f"({missing} if {value.code} is None else {each if some else f'full({each})'})"
+        each = f"(None if {value.code} is None else {each if some else f'full({each})'})"
         return replace(value, code=each, shape=shape, atom=False)
 
     def translation(self, book: Codebook) -> Callable[[str], str]:

@@ -127,6 +127,14 @@ class Writer:
         self.constants[name] = value
         return name
 
+    def counted(self, values: str) -> str:
+        """The name of a list that is gone through: what a message may take in all is limited."""
+        name = self.new("w")
+        self.line(f"{name} = {values}")
+        self.line(f"left -= len({name})")
+        self.line("if left < 0: not_plain()")
+        return name
+
     def once(self, code: str) -> str:
         """The name of what this code gives, which is the same all through a message."""
         return self.before.setdefault(code, f"b{len(self.before)}")
@@ -283,7 +291,5 @@ def both(one: Shape, other: Shape, depth: int = 0) -> Shape:
 
 
 def walked(value: Value) -> str:
-    """The code to go through the values of a list with: null among objects shows itself, as it has no fields."""
-    if value.form == "some" or value.shape.is_object:
-        return value.each
-    return f"full({value.each})"
+    """The code to go through the values of a list with."""
+    return value.each if value.form == "some" else f"full({value.each})"

@@ -57,6 +57,13 @@ def listed(value: Any) -> list[Any]:
     return [each for each in value if each is not None] if value.__class__ is list else [value]
 
 
+def items_of(value: Any) -> Sequence[Any]:
+    """The items of what may be a list. One that is null is an item too, and something to be told."""
+    if value is None:
+        return ()
+    return full(value) if value.__class__ is list else (value,)
+
+
 def appended(one: Any, other: Any) -> Any:
     """`$append`, of what the engine would give."""
     if one is None or other is None:
@@ -98,7 +105,9 @@ def settled(values: Sequence[Any] | None) -> Sequence[Any] | None:
 
 def copied(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """A constant that goes out may be changed there."""
-    return None if value is None else dict(value)
+    if value is None:
+        return None
+    return {name: copied(each) if each.__class__ is dict else each for name, each in value.items()}
 
 
 def text_of(value: Any) -> str:

@@ -275,3 +275,19 @@ def test_a_condition_decides_as_the_engine_does(test: str, documents: list[dict[
     mapping = mapping_of('"x"', "one", when=test)
     for document in documents:
         assert outcome(mapping, document) == outcome(replace(mapping, joint=None), document), test
+
+
+def test_what_the_grammar_makes_mostly_runs_at_once() -> None:
+    """Else the two tests above would hold one way against itself."""
+    entry = {"code": "a", "text": "t"}
+    document = {"word": "a", "other": "b", "n": 1, "list": [entry], "thing": {"inner": {"name": "x"}}}
+    for source in ("word & other", "list.code", "n + 1", 'list[code = "a"].text', "thing.inner.name"):
+        mapping = mapping_of(source, "many[]")
+        assert mapping.joint is not None
+        assert mapping.joint.asked == ()
+
+        def nobody(*_: object) -> object:
+            raise AssertionError("asked")
+
+        limits = {"most_items": 100, "most": 1000}
+        assert mapping.joint.apply(document, now=NOW, ask=nobody, **limits)["many"], source

@@ -36,6 +36,8 @@ SHAPE = shape_of(
             "b": {"type": "integer"},
             "open": {},
             "list": {"type": "array", "items": {"type": "object", "properties": {"c": TEXT}}},
+            "flag": {"type": "boolean"},
+            "thing": {"type": "object", "properties": {"a": TEXT, "flag": {"type": "boolean"}}},
         },
     }
 )
@@ -218,3 +220,55 @@ def test_a_text_beyond_the_limit_parks_whoever_makes_it(source: str) -> None:
     assert parked.value.cause == "mapping-limit"
     with pytest.raises(Unmappable):
         replace(mapping, joint=None).apply({"a": "x" * 300_000}, now=NOW)
+
+
+def outcome(mapping: CompiledMapping, document: dict[str, Any]) -> object:
+    try:
+        return mapping.apply(document, now=NOW).document
+    except Unmappable as parked:
+        return parked.cause, parked.findings
+
+
+@pytest.mark.parametrize(
+    ("rule", "document"),
+    [
+        ({"to": "x", "from": 'thing."a"'}, {"thing": {"a": "p"}}),
+        ({"to": "x[]", "from": 'list."c"'}, {"list": [{"c": "p"}]}),
+        ({"to": "x", "from": '"a".$length($)'}, {"a": "pqr"}),
+        ({"to": "x", "from": "a", "when": '$not(thing."flag")'}, {"a": "p", "thing": {"flag": False}}),
+        ({"to": "x", "from": "a", "when": '$exists(thing."a")'}, {"a": "p", "thing": {}}),
+        ({"to": "x[]", "from": "list[[0..1]]"}, {"list": [None, {"c": "p"}]}),
+        ({"to": "x[]", "from": "list[$root.flag = true]"}, {"flag": True, "list": [None, {"c": "p"}]}),
+        ({"to": "x[]", "from": "list#$p[$p < 2]"}, {"list": [None, {"c": "p"}]}),
+        ({"to": "x[]", "each": "open", "rules": [{"to": "at", "from": "$index"}]}, {"open": [None, {"c": "p"}, None]}),
+        ({"to": "x", "from": '$merge([{"z": a}, thing]).z'}, {"a": "p", "thing": {"z": ["q", "r"]}}),
+        ({"to": "x", "from": '$contains($merge([{"z": a}, thing]).z, "q")'}, {"a": "p", "thing": {"z": ["q", "r"]}}),
+        ({"to": "x", "from": '$lookup({"p": {"f": "y"}, "q": {"f": {"g": "z"}}}, a).f'}, {"a": "q"}),
+        ({"to": "x", "from": '( $t := {"p": "q"}; $code($t, a) )'}, {"a": "p"}),
+        ({"to": "x", "from": " or ".join(['a = "p"'] * 199)}, {"a": "p"}),
+        ({"to": "x", "from": "a" + ' ~> $substringBefore("q")' * 198}, {"a": "p"}),
+    ],
+    ids=range(15),
+)
+def test_what_is_easily_mistaken_means_what_it_means_to_the_engine(
+    rule: dict[str, Any], document: dict[str, Any]
+) -> None:
+    mapping = mapping_of(rule)
+    assert outcome(mapping, document) == outcome(replace(mapping, joint=None), document)
+
+
+def test_a_constant_that_goes_out_is_not_that_of_the_next_message() -> None:
+    mapping = mapping_of({"to": "x", "from": '$lookup({"p": {"f": {"g": "y"}}}, a)'})
+    first = mapping.apply({"a": "p"}, now=NOW).document
+    first["x"]["f"]["g"] = "changed"
+    assert mapping.apply({"a": "p"}, now=NOW).document == {"x": {"f": {"g": "y"}}}
+
+
+def test_a_list_that_is_gone_through_for_each_of_another_is_counted() -> None:
+    mapping = mapping_of({"to": "x", "from": "$count(list.( $c := c; $root.list[c = $c].c ))"})
+    assert mapping.joint is not None
+    few, many = ({"list": [{"c": str(number)} for number in range(size)]} for size in (40, 1_500))
+    limits = {"now": NOW, "ask": nobody, "most_items": 10_000, "most": 20_000}
+    assert mapping.joint.apply(few, **limits) == {"x": 40}
+    with pytest.raises(NotPlain):
+        mapping.joint.apply(many, **limits)
