@@ -18,6 +18,7 @@ from typing import Any, Final
 from schakel.errors import Finding, Malformed
 
 _TYPE: Final = re.compile(r"^[A-Z][A-Za-z]{1,49}$")
+_LONGEST_NAME: Final = 64  # what senders name is remembered: no type of FHIR has half as many characters
 _RELATIVE: Final = re.compile(r"^([A-Z][A-Za-z]{1,49})/([A-Za-z0-9.\-]{1,64})(?:/_history/[^/]+)?$")
 _ABSOLUTE: Final = re.compile(r"^(https?://.+?)/([A-Z][A-Za-z]{1,49})/([A-Za-z0-9.\-]{1,64})(?:/_history/[^/]+)?$")
 _VERSION: Final = re.compile(r"/_history/[^/]+$")
@@ -48,7 +49,7 @@ class Resource:
 def type_of(body: Any) -> str:
     """The resource's type, or "" when it has none that could be a FHIR type."""
     name = body.get("resourceType") if isinstance(body, dict) else None
-    return name if isinstance(name, str) and _is_type(name) else ""
+    return name if isinstance(name, str) and len(name) <= _LONGEST_NAME and _is_type(name) else ""
 
 
 @lru_cache(maxsize=1024)  # names come from senders: not without end

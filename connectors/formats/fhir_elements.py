@@ -59,13 +59,13 @@ def absent_reason(reading: Reading, node: Node, name: str) -> str | None:
     """The data-absent-reason beside a primitive, or on the element itself."""
     if "extension" not in node and f"_{name}" not in node:
         return None
-    for holder in (reading.beside(node, name), node):
-        if "extension" not in holder:
-            continue
-        reason = reading.text(reading.extension(holder, DATA_ABSENT), "valueCode")
-        if reason:
-            return reason
-    return None
+    return _absent(reading, reading.beside(node, name)) or _absent(reading, node)
+
+
+def _absent(reading: Reading, holder: Node) -> str | None:
+    if "extension" not in holder:
+        return None
+    return reading.text(reading.extension(holder, DATA_ABSENT), "valueCode")
 
 
 # -- names ------------------------------------------------------------------------------------------------------------
@@ -243,7 +243,11 @@ def _hidden(reading: Reading, node: Node) -> bool:
     """Its own label says so, or its lines are masked."""
     if "extension" in node and reading.truth(reading.extension(node, SECRET_ADDRESS), "valueBoolean") is True:
         return True
-    return absent_reason(reading, node, "line") == "masked"
+    lines = node.get("_line")
+    if lines.__class__ is not list:
+        return absent_reason(reading, node, "line") == "masked"
+    reasons = [_absent(reading, reading.beside(node, "line", position)) for position in range(len(lines))]
+    return "masked" in (*reasons, _absent(reading, node))
 
 
 def _lines(reading: Reading, node: Node, read: Plain) -> Plain:

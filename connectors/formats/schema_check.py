@@ -26,8 +26,9 @@ class SchemaCheck:
 
     def fits(self, document: Any) -> bool:
         """True: it fits. False: nothing is known yet."""
+        quick = self._quick  # one that cannot be compiled is a fault of ours, and no finding about a document
         try:
-            return self._quick.is_valid(document)
+            return quick.is_valid(document)
         except (TypeError, ValueError):  # no JSON value in its eyes
             return False
 

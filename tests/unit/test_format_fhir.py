@@ -441,6 +441,28 @@ def test_the_restricted_label_hides_the_person_and_whoever_lives_behind_the_same
     assert [each["secret"] for each in envelope.document["persons"]] == [True, True, False]
 
 
+MASKED = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}]}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"line": [None], "_line": [MASKED], "city": "Utrecht"},
+        {"line": ["Duinlaan 12", None], "_line": [None, MASKED], "city": "Utrecht"},
+        {"line": ["Duinlaan 12"], "_line": MASKED, "city": "Utrecht"},
+        {"line": ["Duinlaan 12"], "city": "Utrecht", **MASKED},
+    ],
+)
+def test_whoever_has_an_address_with_a_masked_line_is_secret(address: dict[str, Any]) -> None:
+    assert person(read(small(patient(address=[address])), validate=False))["secret"] is True
+
+
+def test_a_line_that_is_only_unknown_hides_nobody() -> None:
+    unknown = {"extension": [{**MASKED["extension"][0], "valueCode": "unknown"}]}
+    message = small(patient(address=[{"line": [None], "_line": [unknown], "city": "Utrecht"}]))
+    assert person(read(message, validate=False))["secret"] is False
+
+
 def test_an_incident_behind_a_secret_door_has_a_secret_address() -> None:
     scene = {"resourceType": "Location", "id": "l", "address": HOME}
     request = {"locationReference": [{"reference": "Location/l"}]}
