@@ -36,11 +36,12 @@ def read_settings() -> Settings:
 
 
 @asynccontextmanager
-async def opened() -> AsyncIterator[Hub]:
-    """A hub whose loops do not run: store, region and decisions. Raises ConfigurationError, Unacceptable."""
+async def opened(*, rings: bool = False) -> AsyncIterator[Hub]:
+    """A hub whose loops do not run: store, region and decisions. `rings`: see bootstrap.build. Raises
+    ConfigurationError, Unacceptable."""
     from schakel.bootstrap import build
 
-    hub = build(read_settings())
+    hub = build(read_settings(), rings=rings)
     try:
         yield hub
     finally:

@@ -25,7 +25,7 @@ from schakel.store import deadlines
 from schakel.store.alarms import close_alarms, raise_alarm
 from schakel.store.db import LOCK_CASE, Db, Violated
 from schakel.store.decision import ADD_REFERENCE, add_delivery, add_parked, add_request
-from schakel.store.delivery import BY_ID, received
+from schakel.store.delivery import BY_ID, call_next, received
 from schakel.store.events import Author, move
 from schakel.store.rows import Row, maybe_moment, maybe_text, moment, source_message, text
 from schakel.store.terms import Terms
@@ -264,10 +264,12 @@ def write(db: Db, case_id: str, decision: LedgerDecision, terms: Terms, *, now: 
 
 def silence(db: Db, request_id: str, terms: Terms, *, now: datetime) -> None:
     """What waits to go out under a request goes no more: a tombstone in its recipient's mailbox, no bytes kept."""
-    for row in db.all(STILL_WAITS, request_id=request_id):
-        move(db, Machine.DELIVERY, row["id"], "drop", Author(Role.HUB, "hub", now), reason="request-ended")
-        db.run(SILENCED, id=row["id"], erase_at=text(now + terms.keeping.rendered))
-        close_alarms(db, row["id"], by="hub", now=now)
+    silenced = [row["id"] for row in db.all(STILL_WAITS, request_id=request_id)]
+    for delivery_id in silenced:
+        move(db, Machine.DELIVERY, delivery_id, "drop", Author(Role.HUB, "hub", now), reason="request-ended")
+        db.run(SILENCED, id=delivery_id, erase_at=text(now + terms.keeping.rendered))
+        close_alarms(db, delivery_id, by="hub", now=now)
+    call_next(db, silenced, now=now)
 
 
 def _asking(actor: str) -> Role:

@@ -83,13 +83,15 @@ SELECT d.id, d.message_id, d.case_id, d.recipient, d.channel, d.state, d.state_o
         AND e.state = 'waiting') AS followed,
     EXISTS (SELECT 1 FROM alarm a WHERE a.subject = d.id AND a.acknowledged_by IS NULL) AS alarmed
 FROM delivery d JOIN recipient r ON r.partner = d.recipient WHERE d.id = ANY(:ids)"""
-# The head of each lane, which can go on once that is free.
+# Of each lane the one that can go on once that is free; a late one holds up nobody.
 FOLLOWING: Final = """
 SELECT DISTINCT e.id, e.recipient, e.number FROM delivery d
-JOIN delivery e ON e.recipient = d.recipient AND e.case_id = d.case_id
-WHERE d.id = ANY(:ids) AND e.state = 'waiting' AND e.next_at <= :now AND e.number = (
-    SELECT min(h.number) FROM delivery h
-    WHERE h.recipient = d.recipient AND h.case_id = d.case_id AND h.state = 'waiting')"""
+JOIN delivery e ON e.id = (
+    SELECT h.id FROM delivery h
+    WHERE h.recipient = d.recipient AND h.case_id = d.case_id AND h.state = 'waiting'
+        AND (h.late = 0 OR h.next_at <= :now)
+    ORDER BY h.number LIMIT 1)
+WHERE d.id = ANY(:ids) AND e.next_at <= :now"""
 LOCK_LANE: Final = """
 SELECT l.recipient FROM lane l JOIN delivery d ON d.recipient = l.recipient AND d.case_id = l.case_id
 WHERE d.id = :id FOR UPDATE OF l"""
@@ -255,11 +257,11 @@ def finish(db: Db, outcomes: Sequence[DeliveryOutcome], terms: Terms, *, now: da
     for delivery_id, outcome in holding.items():
         with db.savepoint():  # a piece of its own: what all of them write alike is written together
             done[id(outcome)] = _finish(db, outcome, rows[delivery_id], shut, terms, now=now)
-    _call_next(db, [row["id"] for row in rows.values() if row["followed"]], now=now)
+    call_next(db, [row["id"] for row in rows.values() if row["followed"]], now=now)
     return [done.get(id(outcome), False) for outcome in outcomes]
 
 
-def _call_next(db: Db, freed: Sequence[str], *, now: datetime) -> None:
+def call_next(db: Db, freed: Sequence[str], *, now: datetime) -> None:
     """Rings for whoever waited for these deliveries to leave their lanes."""
     for row in db.all(FOLLOWING, ids=list(freed), now=text(now)) if freed else ():
         db.bell(Bell(row["id"], row["recipient"], row["number"]))
@@ -346,7 +348,7 @@ def received(db: Db, row: Row, terms: Terms, *, now: datetime, how: str) -> str:
     state = move(db, Machine.DELIVERY, row["id"], "receive", Author(Role.RECIPIENT, row["recipient"], now), reason=how)
     db.put(FREE_LANE, id=row["id"])
     _done(db, row, terms, now=now)
-    _call_next(db, [row["id"]], now=now)
+    call_next(db, [row["id"]], now=now)
     close_alarms(db, row["recipient"], by="hub", now=now, cause=MAILBOX_UNREAD)
     return state
 
@@ -393,5 +395,6 @@ def supersede(db: Db, delivery_id: str, replacement: NewDelivery, terms: Terms, 
         move(db, Machine.DELIVERY, delivery_id, "claim", author, reason="to-supersede")
     move(db, Machine.DELIVERY, delivery_id, "supersede", author, reason="stricter-disclosure")
     db.put(FREE_LANE, id=delivery_id)
+    call_next(db, [delivery_id], now=now)
     _replace(db, row, replacement, terms, author)
     return True

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from schakel.errors import Conflict, Finding
+from schakel.errors import Refusal
 from schakel.ledger_records import LedgerDecision
 from schakel.ports import Store
-from schakel.records import Bell
+from schakel.records import Bell, DeliveryOutcome
 from tests.conformance.store_acts import opened, told
 from tests.conformance.store_cases import (
     NOW,
@@ -43,15 +43,16 @@ class BellPromises:
         assert len(heard) == 2
 
     async def test_what_is_refused_rings_for_nobody(self, store: Store, heard: list[Bell]) -> None:
+        """Two tell the same partner under one id of a delivery: the second is undone after it was written."""
         case = await opened(store)
         heard.clear()
-        refusal = Conflict(Finding("here", "rule", "nee", "no"))
-
-        def refuse(*_: object) -> LedgerDecision:
-            raise refusal
-
-        assert await store.act_many([act(case.id, actor="operator:Jo")], refuse) == [refusal]
-        assert heard == []
+        notice = told(case.newest_message or "")
+        decision = LedgerDecision(deliveries=(notice,), about=case.newest_message)
+        await act_one(store, act(case.id, actor="operator:Jo"), decision)
+        assert len(heard) == 1
+        (refused,) = await store.act_many([act(case.id, actor="operator:Jo")], lambda *_: decision)
+        assert isinstance(refused, Refusal)
+        assert len(heard) == 1
 
     async def test_what_an_act_tells_rings_too(self, store: Store, heard: list[Bell]) -> None:
         case = await opened(store)
@@ -78,6 +79,21 @@ class BellPromises:
         assert (await claim_one(store, now=NOW + SECOND, only=[third.delivery_id, second.delivery_id])).id == (
             second.delivery_id
         )
+
+    async def test_a_late_one_that_is_tried_again_holds_nobody_still(self, store: Store, heard: list[Bell]) -> None:
+        for _ in range(3):
+            await accept_one(store, Decider(), arrival(household="one"))
+        first, second, third = [bell for bell in heard if bell.recipient == "vvt"]
+        stuck = await claim_one(store, only=[first.delivery_id])
+        await store.finish([DeliveryOutcome(stuck.id, stuck.token, "park", reason="cannot-render")], now=NOW)
+        (row,) = await store.parked()
+        await store.settle_parked(row.id, "release", None, by="Jo", reason="again", now=NOW)
+        late = await claim_one(store, only=[first.delivery_id])
+        await store.finish([failed(late, next_at=NOW + timedelta(hours=1))], now=NOW)
+        claimed = await claim_one(store, only=[second.delivery_id])
+        heard.clear()
+        await store.finish([delivered(claimed)], now=NOW + SECOND)
+        assert heard == [third]
 
     async def test_the_next_of_a_lane_keeps_still_while_the_one_before_it_is_tried_again(
         self, store: Store, heard: list[Bell]

@@ -13,6 +13,7 @@ import apsw
 import pytest
 
 from schakel.errors import Conflict, Finding
+from schakel.records import Bell
 from schakel.store.db import Db
 from schakel.store.engine import Job
 from schakel.store.engine_sqlite import SqliteBackend
@@ -37,13 +38,26 @@ def backend(file: Path) -> Iterator[SqliteBackend]:
 
 
 def committed(backend: SqliteBackend, *works: Callable[[Db], Any]) -> Sequence[Job]:
+    return rung(backend, *works)[0]
+
+
+def rung(backend: SqliteBackend, *works: Callable[[Db], Any]) -> tuple[Sequence[Job], list[str]]:
+    """The jobs, and the deliveries that ring."""
     loop = asyncio.new_event_loop()
     try:
         jobs = [Job(work, None, None, None, 1, loop, loop.create_future()) for work in works]
-        backend.commit(jobs)
-        return jobs
+        bells = backend.commit(jobs)
+        return jobs, [bell.delivery_id for bell in bells]
     finally:
         loop.close()
+
+
+def rings(work: Callable[[Db], Any], name: str) -> Callable[[Db], Any]:
+    def both(db: Db) -> Any:
+        db.bell(Bell(name, "vvt", 1))
+        return work(db)
+
+    return both
 
 
 def kept(file: Path) -> set[str]:
@@ -116,3 +130,18 @@ def test_the_next_batch_runs_together_again(file: Path, backend: SqliteBackend) 
     committed(backend, work)
     assert ran == [1]
     assert kept(file) == {"d"}
+
+
+def test_what_was_rolled_back_does_not_ring(file: Path, backend: SqliteBackend) -> None:
+    works = rings(adds("one"), "one"), rings(refuses_after_adding("two"), "two"), rings(adds("three"), "three")
+    jobs, heard = rung(backend, *works)
+    assert [job.error is None for job in jobs] == [True, False, True]
+    assert heard == ["one", "three"]
+    assert rung(backend, rings(adds("four"), "four"))[1] == ["four"]
+
+
+def test_what_is_refused_before_it_writes_does_not_ring_either(backend: SqliteBackend) -> None:
+    def refuse(_: Db) -> None:
+        raise Conflict(Finding("here", "rule", "nee", "no"))
+
+    assert rung(backend, rings(refuse, "one"), rings(adds("two"), "two"))[1] == ["two"]
