@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from asyncio import Lock
 from functools import cache
 
 from fastapi import FastAPI, Request, Response
@@ -56,8 +57,11 @@ def create_app(hub: Hub) -> FastAPI:
         shown = openapi_document(public_url=settings.public_url, contact=hub.region.contact)
         return bytes(JSONResponse(shown).body)
 
+    making = Lock()
+
     async def openapi() -> Response:
-        return Response(await run_in_threadpool(document), media_type="application/json")
+        async with making:  # it is made once, also when many ask at the same moment
+            return Response(await run_in_threadpool(document), media_type="application/json")
 
     app.add_api_route("/v1/openapi.json", openapi, methods=["GET"], include_in_schema=False)
     return app

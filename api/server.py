@@ -8,10 +8,9 @@ two servers in a row can be made to disagree where a request ends.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from asyncio.events import TimerHandle
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import uvicorn
@@ -20,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from api.app import create_app
 from api.guard import HEADERS
 from api.hub import Hub
+from api.listening import ToldServer, serve_until
 from api.problems import Problem
 
 MAX_RAW_HEADER: Final = 32_768  # bytes; the layer above refuses politely from 16 kB
@@ -124,19 +124,7 @@ def _raw(problem: Problem) -> bytes:
     return b"HTTP/1.1 " + status + b"\r\n" + head + b"\r\n" + bytes(problem.body)
 
 
-class DoorServer(uvicorn.Server):
-    """A server whose signals are its caller's: the hub stops its own loops too."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    def stop(self) -> None:
-        """No new requests; those under way are answered."""
-        self.should_exit = True
-
-
-def door(hub: Hub) -> DoorServer:
+def door(hub: Hub) -> ToldServer:
     """The server over `hub`, not started yet: `await door(hub).serve(sockets=[listen(…)])`."""
     settings = hub.settings
     protocol: Any = type("DoorProtocol", (DoorProtocol,), {"header_timeout": settings.header_timeout})
@@ -154,30 +142,9 @@ def door(hub: Hub) -> DoorServer:
         host=settings.host,
         port=settings.port,
     )
-    return DoorServer(config)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.create_server((host, port), family=family, backlog=1024)
-    # each connection inherits it; without, the body of an answer waits 40 ms for the acknowledgement of its head
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    made.setblocking(False)
-    return made
+    return ToldServer(config)
 
 
 async def serve(hub: Hub, *, sockets: Sequence[socket.socket], stop: asyncio.Event) -> None:
     """Serves until `stop`, then answers what is under way and returns."""
     await serve_until(door(hub), sockets=sockets, stop=stop)
-
-
-async def serve_until(server: DoorServer, *, sockets: Sequence[socket.socket], stop: asyncio.Event) -> None:
-    waiting = asyncio.create_task(stop.wait())
-    serving = asyncio.create_task(server.serve(sockets=list(sockets)))
-    try:
-        await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        server.stop()
-        waiting.cancel()
-        await serving

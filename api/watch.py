@@ -20,9 +20,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from api.health import readiness
+from api.listening import ToldServer, serve_until
 from api.metrics import MEDIA_TYPE, Figures, exposition
-from api.server import DoorServer, serve_until
+from api.readiness import readiness
 from schakel.errors import SchakelError
 from schakel.operating import Backlog
 from schakel.ports import Broker, Clock, Store
@@ -121,4 +121,4 @@ async def serve_watch(hub: Watched, *, sockets: Sequence[socket.socket], stop: a
         proxy_headers=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    await serve_until(DoorServer(config), sockets=sockets, stop=stop)
+    await serve_until(ToldServer(config), sockets=sockets, stop=stop)

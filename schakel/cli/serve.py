@@ -16,7 +16,7 @@ from schakel.cli.opened import opened
 from schakel.errors import ConfigurationError, Finding, TemporaryFailure
 
 if TYPE_CHECKING:
-    from api.server import DoorServer
+    from api.listening import ToldServer
     from schakel.hub import Hub, Part
 
 # Seconds that a busy thread may keep the interpreter from one that waits for it. The thread that writes asks for it
@@ -63,7 +63,7 @@ async def _serve(*names: str) -> None:
     from schakel.hub import Part
 
     parts = frozenset(Part(name) for name in names)
-    async with opened() as hub:
+    async with opened(rings=True) as hub:
         await _serve_until_told(hub, parts)
 
 
@@ -74,11 +74,11 @@ async def _serve_until_told(hub: Hub, parts: frozenset[Part]) -> None:
     from schakel.hub import Part
 
     settings = hub.settings
-    door = _door(hub) if Part.API in parts else None
-    watch = _listen(*_address(settings.watch_address)) if settings.watch_address else None
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
+    watch = _listen(*_address(settings.watch_address)) if settings.watch_address else None
+    door = _door(hub) if Part.API in parts else None
     if door is not None:
         host, port = door[1].getsockname()[:2]
         say(f"listens on http://{host}:{port} for region {hub.region.id}")
@@ -92,7 +92,7 @@ async def _serve_until_told(hub: Hub, parts: frozenset[Part]) -> None:
 
             group.create_task(serve_watch(hub, sockets=[watch], stop=told))
         if door is not None:
-            from api.server import serve_until
+            from api.listening import serve_until
 
             server, listening = door
             group.create_task(serve_until(server, sockets=[listening], stop=told))
@@ -102,7 +102,7 @@ async def _serve_until_told(hub: Hub, parts: frozenset[Part]) -> None:
     say("stopped; what was under way is done or will be taken up at the next start")
 
 
-def _door(hub: Hub) -> tuple[DoorServer, socket.socket]:
+def _door(hub: Hub) -> tuple[ToldServer, socket.socket]:
     """It listens once it is whole: whoever gets a connection gets an answer."""
     from api.lean import models_when_used
 
@@ -128,7 +128,7 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    from api.server import listen
+    from api.listening import listen
 
     try:
         return listen(host, port)

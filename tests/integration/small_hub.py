@@ -16,7 +16,8 @@ from typing import Any
 import httpx2
 
 import regions
-from api.server import door, listen
+from api.listening import listen
+from api.server import door
 from connectors.formats import formats
 from schakel.errors import NotFound
 from schakel.keys import new_key

@@ -14,7 +14,8 @@ import httpx2
 import pytest
 from lxml import etree
 
-from api.server import door, listen
+from api.listening import listen
+from api.server import door
 from connectors.channels import channels
 from schakel.bootstrap import Hub, SystemClock, build, initialise
 from schakel.keys import new_key

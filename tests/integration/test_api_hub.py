@@ -17,7 +17,8 @@ import httpx2
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from api.server import door, listen
+from api.listening import listen
+from api.server import door
 from connectors.channels import channels
 from schakel.bootstrap import Hub, SystemClock, build, initialise
 from schakel.keys import new_key

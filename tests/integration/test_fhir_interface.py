@@ -22,7 +22,8 @@ import httpx2
 import pytest
 import requests
 
-from api.server import door, listen
+from api.listening import listen
+from api.server import door
 from connectors.formats.fhir_xml_convert import from_xml, to_xml
 from schakel.bootstrap import Hub, SystemClock, build, initialise
 from schakel.keys import new_key

@@ -19,7 +19,8 @@ from typing import Any
 import httpx2
 import yaml
 
-from api.server import door, listen
+from api.listening import listen
+from api.server import door
 from schakel.bootstrap import Hub, build, initialise
 from schakel.cli.app import main
 from schakel.keys import new_key

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import socket
 
-from api.server import listen
+from api.listening import listen
 
 
 def test_an_answer_never_waits_for_the_acknowledgement_of_its_head() -> None:

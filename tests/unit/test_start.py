@@ -85,6 +85,12 @@ def test_the_models_of_an_undemanded_document_wait_and_work_when_it_is_asked_for
     assert done.stdout.splitlines() == ["False {}", "Schakel"]
 
 
+def test_who_is_only_watched_loads_no_door() -> None:
+    program = "import sys, api.watch\nprint(sorted({'fastapi', 'api.app', 'api.server'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=90, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize(("store", "other"), [("sqlite", "psycopg"), ("postgres", "apsw")])
 def test_a_store_does_not_bring_the_library_of_the_other(store: str, other: str) -> None:
     program = f"import sys, schakel.store.{store}\nprint({other!r} in sys.modules)"
