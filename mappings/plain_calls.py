@@ -348,6 +348,7 @@ class Host:
         self._writer = writer
         self._functions = functions
         self._books = books
+        self._tables: dict[str, Mapping[str, Any]] = {}  # what stands in a book, by its name
 
     def call(self, name: str, arguments: Sequence[Value]) -> Value:
         """Raises NotRead."""
@@ -392,14 +393,12 @@ class Host:
     def translation(self, book: Codebook) -> Callable[[str], str]:
         """The code that translates one value; a code that is not in the book is not plain."""
         if book.otherwise is None and all(first is None and last is None for _, first, last in book.entries.values()):
-            table = self._writer.constant(plain_table(book))
+            if book.name not in self._tables:
+                self._tables[book.name] = {code: to for code, (to, _, _) in book.entries.items()}
+            table = self._writer.constant(self._tables[book.name])
             return lambda code: f"{table}[{code}]"
         function = self._writer.constant(self._functions["code"])
         return lambda code: f"{function}({book.name!r}, {code})"
-
-
-def plain_table(book: Codebook) -> dict[str, Any]:
-    return {code: to for code, (to, _, _) in book.entries.items()}
 
 
 def _of_book(book: Codebook) -> tuple[Shape, bool]:
