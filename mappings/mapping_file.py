@@ -69,8 +69,6 @@ class Evaluates(Protocol):
         self, document: Any, bindings: dict[str, Any] | None = None, *, now: datetime | None = None
     ) -> Any: ...
 
-    def test(self, document: Any, bindings: dict[str, Any] | None = None, *, now: datetime | None = None) -> bool: ...
-
 
 @dataclass(frozen=True, slots=True)
 class Compiled:

@@ -59,13 +59,6 @@ class FallbackExpression:
                     raise raised[0] from None
                 raise JsonataError(_code(error), None) from None
 
-    def test(self, document: Any, bindings: Mapping[str, Any] | None = None, *, now: datetime | None = None) -> bool:
-        """Strictly boolean: anything but true or false raises JsonataError("not-boolean")."""
-        value = self.evaluate(document, bindings, now=now)
-        if value is True or value is False:
-            return bool(value)
-        raise JsonataError("not-boolean", None)
-
 
 def _keeping(function: Callable[..., Any], raised: list[Exception]) -> Callable[..., Any]:
     """The engine turns an exception into text that holds the value: keep the exception itself."""
